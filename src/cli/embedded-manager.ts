@@ -1,0 +1,105 @@
+import { join } from 'node:path';
+import { createLocalCompute } from '../compute/local/local-compute.ts';
+import { isProvablyDead } from '../compute/local/process-identity.ts';
+import { createServer } from '../http/server.ts';
+import { createChanges } from '../manager/changes.ts';
+import { createManager } from '../manager/manager.ts';
+import { createTokens } from '../manager/tokens.ts';
+import { openFileLog } from '../observe/log.ts';
+import { createLocalRegistry } from '../registry/local/local-registry.ts';
+import { runtimes } from '../runtimes/runtimes.ts';
+import { createFilesSink } from '../sinks/files/files-sink.ts';
+import { parquetSource } from '../sources/files/parquet-source.ts';
+import { acquireManagerLock } from '../state/sqlite/manager-lock.ts';
+import { openLedger } from '../state/sqlite/open-ledger.ts';
+import { createLocalStorage } from '../storage/local.ts';
+import { thisProgram } from './program.ts';
+import { type Endpoint, removeEndpoint, type StateFolder, tokenSecret, writeEndpoint } from './state-folder.ts';
+import { systemClock, systemRandom } from './system-ports.ts';
+import { startTaskProcess } from './task-process.ts';
+
+/** A manager inside this process, on a free port of the loopback interface. */
+export interface EmbeddedManager {
+  readonly endpoint: Endpoint;
+  /** Hands all work back, stops everything, lets go of the state folder. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** The only tenant of embedded use. */
+export const EMBEDDED_TENANT = 'default';
+const ADMIN_TOKEN_MS = 365 * 24 * 3_600_000;
+const LEASE_MS = 10_000;
+const MAX_CONCURRENT_JOBS = 3;
+const KEEP_STAGING_MS = 168 * 3_600_000;
+/** On this machine the storage is the whole file system: inputs, models and outputs lie wherever the user says. */
+const STORAGE_ROOT = '/';
+
+/**
+ * Fails with STATE_LOCKED when another process is the manager of this folder.
+ * `work` false: answers questions about jobs, but works on none.
+ */
+export async function openEmbeddedManager(folder: StateFolder, work: boolean): Promise<EmbeddedManager> {
+  const lock = acquireManagerLock(folder.path);
+  const ledger = await openLedger({ folder: folder.path, random: systemRandom });
+  const log = openFileLog(join(folder.logs, 'manager.log'), { pid: process.pid });
+  const storage = createLocalStorage({ root: STORAGE_ROOT });
+  const program = thisProgram();
+  const tokens = createTokens(tokenSecret(folder));
+  const sink = createFilesSink({ storage });
+  let managerUrl = '';
+  const manager = createManager({
+    ledger,
+    storage,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    tokens,
+    changes: createChanges(systemClock),
+    compute: createLocalCompute({ program, storageRoot: STORAGE_ROOT }),
+    registry: createLocalRegistry({ companionsOf: runtimes.onnx.companions }),
+    checkSourceUnchanged: (spec, snapshot) => parquetSource.checkUnchanged({ paths: spec.input.path }, snapshot, storage),
+    checkDestination: (spec, jobId, adopt) => sink.check({ spec, jobId, adopt }),
+    discardAtDestination: (spec, jobId) => sink.discard({ spec, jobId }),
+    startTask: (request) => startTaskProcess(program, managerUrl, request),
+    isProvablyDead,
+    settings: {
+      leaseMs: LEASE_MS,
+      maxConcurrentJobs: MAX_CONCURRENT_JOBS,
+      keepStagingMs: KEEP_STAGING_MS,
+      workspaceKey: storage.keyOf(folder.workspace),
+      logFolder: folder.logs,
+      worksOn: work ? 'submitted-here' : 'nothing',
+    },
+  });
+  const server = createServer({ manager, tokens, clock: systemClock, log });
+  managerUrl = await server.listen({ host: '127.0.0.1', port: 0 });
+  await manager.start(managerUrl);
+
+  const endpoint: Endpoint = {
+    url: managerUrl,
+    pid: process.pid,
+    token: tokens.issue({
+      role: 'admin',
+      tenant: EMBEDDED_TENANT,
+      jobId: null,
+      expiresMs: systemClock.nowMs() + ADMIN_TOKEN_MS,
+    }),
+  };
+  writeEndpoint(folder, endpoint);
+
+  let closing: Promise<void> | null = null;
+  return {
+    endpoint,
+    close() {
+      closing ??= (async () => {
+        await manager.drain();
+        removeEndpoint(folder);
+        server.server.closeAllConnections();
+        await server.close();
+        await ledger[Symbol.asyncDispose]();
+        lock[Symbol.dispose]();
+      })();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/** The folder of an embedded manager: ledger, logs, workspaces, models. */
+export interface StateFolder {
+  readonly path: string;
+  readonly logs: string;
+  readonly workspace: string;
+}
+
+/** Where a live manager can be found. The file is readable by its owner only: it holds the key to the manager. */
+export interface Endpoint {
+  readonly url: string;
+  readonly token: string;
+  readonly pid: number;
+}
+
+export function openStateFolder(path: string): StateFolder {
+  const folder = resolve(path);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Keeps state out of version control wherever it is made.
+  writeOnce(join(folder, '.gitignore'), '*\n');
+  return { path: folder, logs: join(folder, 'logs'), workspace: join(folder, 'workspace') };
+}
+
+/** The secret that seals tokens; made at first use. */
+export function tokenSecret({ path }: StateFolder): Uint8Array {
+  const file = join(path, 'token-secret');
+  writeOnce(file, randomBytes(32).toString('hex'), 0o600);
+  return Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
+}
+
+export function writeEndpoint({ path }: StateFolder, endpoint: Endpoint): void {
+  const temporary = join(path, `endpoint.${process.pid}`);
+  writeFileSync(temporary, JSON.stringify(endpoint), { mode: 0o600 });
+  renameSync(temporary, join(path, 'endpoint.json'));
+}
+
+/** Null: no manager said where it is, or not completely. */
+export function readEndpoint({ path }: StateFolder): Endpoint | null {
+  try {
+    return JSON.parse(readFileSync(join(path, 'endpoint.json'), 'utf8')) as Endpoint;
+  } catch {
+    return null;
+  }
+}
+
+export function removeEndpoint({ path }: StateFolder): void {
+  rmSync(join(path, 'endpoint.json'), { force: true });
+}
+
+function writeOnce(file: string, content: string, mode = 0o644): void {
+  try {
+    writeFileSync(file, content, { flag: 'wx', mode });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}

@@ -1,0 +1,70 @@
+import { Failure, type FailureReport, failureFromReport } from '../core/errors.ts';
+import { isErrorCode } from '../core/error-codes.ts';
+
+export interface TransportOptions {
+  readonly managerUrl: string;
+  readonly token: string;
+  readonly fetch: typeof globalThis.fetch;
+  readonly sleep: (ms: number) => Promise<void>;
+  /** Of one try. Default 30,000. */
+  readonly timeoutMs?: number;
+  /** Tries before MANAGER_UNREACHABLE; waits 100, 200, 400 ... at most 3,000 ms between them. Default 8. */
+  readonly attempts?: number;
+}
+
+/**
+ * One call of the manager. Network errors and 5xx are tried again: every route is safe to repeat. An answer that is an
+ * error becomes its `Failure`.
+ */
+export type Call = <Answer>(method: 'GET' | 'POST', path: string, body?: unknown) => Promise<Answer>;
+
+export function createTransport(options: TransportOptions): Call {
+  const { managerUrl, token, timeoutMs = 30_000, attempts = 8 } = options;
+  return async (method, path, body) => {
+    let cause: unknown;
+    for (let attempt = 0; attempt < attempts; attempt += 1) {
+      if (attempt > 0) await options.sleep(Math.min(3_000, 100 * 2 ** (attempt - 1)));
+      let response: Response;
+      let text: string;
+      try {
+        response = await options.fetch(new URL(path, managerUrl), {
+          method,
+          headers: {
+            authorization: `Bearer ${token}`,
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          signal: AbortSignal.timeout(timeoutMs),
+        });
+        text = await response.text();
+      } catch (error) {
+        cause = error;
+        continue;
+      }
+      if (response.ok) return JSON.parse(text);
+      if (response.status >= 500) {
+        cause = new Error(`HTTP ${response.status}: ${text.slice(0, 300)}`);
+        continue;
+      }
+      throw failureOf(text, response.status);
+    }
+    throw new Failure('MANAGER_UNREACHABLE', `The manager at ${managerUrl} does not answer.`, { cause });
+  };
+}
+
+function failureOf(text: string, status: number): Failure {
+  try {
+    const problem = JSON.parse(text) as Partial<FailureReport> & { detail?: string };
+    if (typeof problem.code === 'string' && isErrorCode(problem.code)) {
+      return failureFromReport({
+        code: problem.code,
+        message: problem.detail ?? problem.message ?? problem.code,
+        next: problem.next ?? '',
+        place: problem.place ?? {},
+      });
+    }
+  } catch {
+    // Not one of our problem documents; said as it is below.
+  }
+  return new Failure('REQUEST_INVALID', `HTTP ${status}: ${text.slice(0, 300)}`);
+}

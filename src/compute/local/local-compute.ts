@@ -1,0 +1,56 @@
+import { availableParallelism, totalmem } from 'node:os';
+import type { Compute, Fleet, FleetRequest } from '../compute.ts';
+import { type Child, type Program, spawnChild } from './spawn-child.ts';
+
+export interface LocalComputeOptions {
+  readonly program: Program;
+  /** The storage's root as this machine sees it. */
+  readonly storageRoot: string;
+  /** Default: the cores that this process may use. */
+  readonly slots?: number;
+}
+
+/** Workers are child processes on this machine, one for each slot. */
+export function createLocalCompute(options: LocalComputeOptions): Compute {
+  return {
+    slots: options.slots ?? availableParallelism(),
+    memoryMb: Math.floor(totalmem() / 2 ** 20),
+    provision: (request) => createFleet(options, request),
+  };
+}
+
+function createFleet({ program, storageRoot }: LocalComputeOptions, request: FleetRequest): Fleet {
+  const running = new Map<string, Child>();
+  let stopping = false;
+
+  const start = () => {
+    const command = ['worker', '--manager', request.managerUrl, '--storage', storageRoot];
+    const child = spawnChild(program, command, request.token, request.logFile);
+    running.set(child.identity, child);
+    const ended = (code: number | null, signal: string | null) => {
+      if (!running.delete(child.identity)) return;
+      if (!stopping) request.onExit({ worker: child.identity, code, signal });
+    };
+    child.process.once('exit', ended);
+    child.process.once('error', () => ended(null, null));
+  };
+
+  return {
+    workers: () => [...running.keys()],
+    scaleUp(count) {
+      while (!stopping && running.size < count) start();
+    },
+    async stop(graceMs) {
+      stopping = true;
+      const children = [...running.values()].map(({ process }) => process);
+      const exits = children.map((child) => new Promise<void>((resolve) => child.once('exit', () => resolve())));
+      for (const child of children) child.kill('SIGTERM');
+      const kill = setTimeout(() => {
+        for (const child of children) child.kill('SIGKILL');
+      }, graceMs);
+      await Promise.all(exits);
+      clearTimeout(kill);
+      running.clear();
+    },
+  };
+}

@@ -1,0 +1,47 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { processIdentity } from './process-identity.ts';
+
+/** How this program starts itself again, as worker or task. */
+export interface Program {
+  /** Node's executable. */
+  readonly execPath: string;
+  /** Arguments before the command: Node's own flags and the entry file. */
+  readonly args: readonly string[];
+}
+
+export interface Child {
+  readonly identity: string;
+  readonly process: ChildProcess;
+}
+
+/**
+ * Starts this program with a command. The child ends when this process does: it watches the pipe that is its standard
+ * input. It inherits no secret: of our environment only what is listed below, the token through `BATCHWRIGHT_TOKEN`
+ * (arguments are visible to every user of the machine).
+ */
+export function spawnChild(program: Program, command: readonly string[], token: string, logFile: string): Child {
+  mkdirSync(dirname(logFile), { recursive: true });
+  const log = openSync(logFile, 'a');
+  const child = spawn(program.execPath, [...program.args, ...command], {
+    stdio: ['pipe', log, log],
+    // A group of its own: Ctrl-C of the terminal reaches the manager only, which then drains.
+    detached: true,
+    env: { ...inheritedEnvironment(), BATCHWRIGHT_TOKEN: token, BATCHWRIGHT_PARENT_PIPE: '1' },
+  });
+  closeSync(log);
+  child.stdin?.on('error', () => {});
+  return { identity: child.pid === undefined ? 'proc:none' : processIdentity(child.pid), process: child };
+}
+
+const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'XDG_CONFIG_HOME', 'LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE'];
+
+function inheritedEnvironment(): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const name of INHERITED) {
+    const value = process.env[name];
+    if (value !== undefined) environment[name] = value;
+  }
+  return environment;
+}

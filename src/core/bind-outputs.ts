@@ -1,0 +1,100 @@
+import { Failure } from './errors.ts';
+import { listed } from './find-column.ts';
+import { type ModelSignature, type OutputBinding, type OutputSpec, shapeText } from './signature.ts';
+
+/**
+ * Which outputs of the model are published, and under which column names. `names` (`output.columns`) maps an output, or
+ * `output[label]`, or `output[index]` where the model names no labels, to a column; when it is empty, all outputs are
+ * published under their own names. Failures: SPEC_INVALID, COLUMN_AMBIGUOUS, MODEL_UNSUPPORTED.
+ */
+export function bindOutputs(
+  signature: ModelSignature,
+  names: Readonly<Record<string, string>>,
+): OutputBinding[] {
+  const chosen = Object.entries(names);
+  const bound =
+    chosen.length === 0
+      ? allOutputs(signature)
+      : chosen.map(([key, column]) => chosenOutput(signature, key, column));
+  const seen = new Set<string>();
+  for (const { column } of bound) {
+    const folded = column.toLowerCase();
+    if (seen.has(folded))
+      throw new Failure('COLUMN_AMBIGUOUS', `Two outputs of the model would be published as '${column}'.`, {
+        place: { field: 'output.columns' },
+      });
+    seen.add(folded);
+  }
+  return bound;
+}
+
+function allOutputs(signature: ModelSignature): OutputBinding[] {
+  const [unusable] = signature.unusable ?? [];
+  if (unusable !== undefined) {
+    throw new Failure(
+      'MODEL_UNSUPPORTED',
+      `The model's output '${unusable.name}' is a ${unusable.type}, which no column can hold.`,
+      {
+        place: { field: unusable.name },
+        next: `Name the outputs to publish in output.columns: ${outputList(signature)}.`,
+      },
+    );
+  }
+  return signature.outputs.map((output) => wholeOutput(signature, output, output.name));
+}
+
+function chosenOutput(signature: ModelSignature, key: string, column: string): OutputBinding {
+  const whole = signature.outputs.find((output) => output.name === key);
+  if (whole !== undefined) return wholeOutput(signature, whole, column);
+  const [, name, label] = /^(.*)\[(.*)\]$/s.exec(key) ?? [];
+  const output = signature.outputs.find((candidate) => candidate.name === name);
+  const element = output === undefined || label === undefined ? -1 : elementOf(output, label);
+  if (output === undefined || element < 0) {
+    throw new Failure(
+      'SPEC_INVALID',
+      `output.columns names '${key}', which the model does not give. It gives: ${outputList(signature)}.`,
+      {
+        place: { field: `output.columns.${key}` },
+      },
+    );
+  }
+  const labels = output.labels === undefined ? {} : { labels: output.labels };
+  return { output: output.name, column, type: output.type, shape: 'scalar', element, ...labels };
+}
+
+/** -1: there is no such element. */
+function elementOf({ shape, labels }: OutputSpec, label: string): number {
+  if (labels !== undefined) return labels.findIndex((candidate) => String(candidate) === label);
+  const width = shape.length === 2 ? shape[1] : undefined;
+  return typeof width === 'number' && /^\d{1,9}$/.test(label) && Number(label) < width ? Number(label) : -1;
+}
+
+function wholeOutput(signature: ModelSignature, output: OutputSpec, column: string): OutputBinding {
+  const { name, type, shape, labels } = output;
+  if (shape.length === 0 || shape.length > 2) {
+    const problem =
+      shape.length === 0
+        ? 'declares no dimension for the records'
+        : 'is neither one value nor one list per record';
+    throw new Failure('MODEL_UNSUPPORTED', `The model's output '${name}' ${shapeText(shape)} ${problem}.`, {
+      place: { field: name },
+      next: `Export the model with outputs [N] or [N, K], or name others in output.columns. It has: ${outputList(signature)}.`,
+    });
+  }
+  if (labels !== undefined) return { output: name, column, type, shape: 'list', labels };
+  return { output: name, column, type, shape: shape.length === 1 || shape[1] === 1 ? 'scalar' : 'list' };
+}
+
+function outputList({ outputs }: ModelSignature): string {
+  return outputs
+    .map(({ name, labels, shape }) => {
+      const of =
+        shape.length === 2 && typeof shape[1] === 'number' && shape[1] > 1
+          ? ` (and ${name}[0] to ${name}[${shape[1] - 1}])`
+          : '';
+      return labels === undefined
+        ? `${name}${of}`
+        : `${name} (and ${listed(labels.map((label) => `${name}[${label}]`))})`;
+    })
+    .join(', ');
+}

@@ -1,0 +1,59 @@
+import type { ElementType } from './columns.ts';
+
+/**
+ * What a model takes and gives, as read from the model itself. Dimensions: a number, or a string/null for one that is
+ * free (the first is the batch).
+ */
+export interface ModelSignature {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly OutputSpec[];
+  /** Outputs that no column can hold (sequences, maps, float16, ...); `type` as the model's format writes it. */
+  readonly unusable?: readonly { readonly name: string; readonly type: string }[];
+}
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly type: ElementType;
+  /** Empty: one value for the whole batch, or the model does not say. */
+  readonly shape: readonly (number | string | null)[];
+}
+
+export interface OutputSpec extends TensorSpec {
+  /** Class labels of the last dimension, where the model names them (scikit-learn's ZipMap); strings or whole numbers. */
+  readonly labels?: readonly (string | number)[];
+}
+
+/**
+ * Which columns feed which model input: settled once per job at pin, never guessed, and kept in the manifest.
+ * Each input takes either one column (shape [N] or [N, 1]) or several packed into one [N, F] tensor, in this order.
+ */
+export interface Binding {
+  readonly inputs: readonly InputBinding[];
+  readonly outputs: readonly OutputBinding[];
+}
+
+export interface InputBinding {
+  readonly input: string;
+  readonly type: ElementType;
+  readonly columns: readonly string[];
+  /** Rank of the tensor that the model wants: 1 for [N], 2 for [N, F]. */
+  readonly rank: 1 | 2;
+}
+
+export interface OutputBinding {
+  /** Name of the model's output. */
+  readonly output: string;
+  /** Name of the column in the published dataset. */
+  readonly column: string;
+  readonly type: ElementType;
+  /** 'scalar': one value per row. 'list': one list per row (a [N, K] output). */
+  readonly shape: 'scalar' | 'list';
+  /** Position in the last dimension, when one element of a [N, K] output is asked for (`probability[yes]`). */
+  readonly element?: number;
+  readonly labels?: readonly (string | number)[];
+}
+
+/** For messages: `[N, 20]`, a free dimension without a name as `?`. */
+export function shapeText(shape: readonly (number | string | null)[]): string {
+  return `[${shape.map((dim) => dim ?? '?').join(', ')}]`;
+}

@@ -1,0 +1,73 @@
+/**
+ * The frozen, replayable list of Parquet files that a job reads. Keys are paths inside the storage.
+ */
+export interface Snapshot {
+  readonly files: readonly SnapshotFile[];
+  /** Columns common to all files, in the first file's order, with DuckDB's type names. */
+  readonly columns: readonly SourceColumn[];
+  /** Rows of all files together. */
+  readonly rows: number;
+}
+
+export interface SnapshotFile {
+  readonly key: string;
+  readonly identity: FileIdentity;
+  readonly rows: number;
+  /** Rows of each row group, in order: shards are cut at their borders where there are any. */
+  readonly rowGroups: readonly number[];
+}
+
+/** What is compared to notice a change under our feet: before and after each shard, and when a job is resumed. */
+export interface FileIdentity {
+  readonly sizeBytes: number;
+  /** Modification time in nanoseconds since the epoch, as a decimal string. */
+  readonly mtimeNs: string;
+  /** SHA-256, hex, of the Parquet footer. */
+  readonly footerSha256: string;
+}
+
+export interface SourceColumn {
+  readonly name: string;
+  /** As DuckDB prints it: BIGINT, DECIMAL(18,3), TIMESTAMP WITH TIME ZONE, DOUBLE[] ... */
+  readonly type: string;
+  /** True when the files' own statistics prove that no value is null. */
+  readonly neverNull: boolean;
+}
+
+/**
+ * Rows `start` up to, not including, `end` of a snapshot. Rows are numbered through all files of the snapshot, in their
+ * order, from 0: so a shard may cover a piece of one large file or many small files, and shards tile one line.
+ */
+export interface RowRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+export function rangeRows(range: RowRange): number {
+  return range.end - range.start;
+}
+
+/** The piece of one file that a range covers. */
+export interface Segment {
+  /** Index of the file in the snapshot. */
+  readonly file: number;
+  /** Rows within the file. */
+  readonly start: number;
+  readonly end: number;
+  /** Number, in the snapshot, of the file's row 0. */
+  readonly fileOffset: number;
+}
+
+/** The pieces of files that a range covers, in order; files without rows are left out. */
+export function segmentsOf(files: readonly { readonly rows: number }[], range: RowRange): Segment[] {
+  const segments: Segment[] = [];
+  let fileOffset = 0;
+  for (const [file, { rows }] of files.entries()) {
+    const start = Math.max(range.start - fileOffset, 0);
+    const end = Math.min(range.end - fileOffset, rows);
+    if (start < end) segments.push({ file, start, end, fileOffset });
+    fileOffset += rows;
+    if (fileOffset >= range.end) break;
+  }
+  return segments;
+}

@@ -1,0 +1,116 @@
+import type { BoundJob } from './bound.ts';
+import type { Counts } from './counts.ts';
+import type { FailureReport } from './errors.ts';
+import type { Lease, PartRow, PublishedInput, TaskLease, Timings } from './lease.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { JobState } from './states.ts';
+
+/** The HTTP protocol's bodies: between command line, workers, tasks and the manager there is nothing else. */
+
+/** A job as the API shows it. Times are ISO 8601, durations milliseconds. */
+export interface JobStatus {
+  readonly job_id: string;
+  readonly name: string;
+  readonly tenant: string;
+  readonly owner: string | null;
+  readonly status: JobState;
+  readonly progress: { readonly total_rows: number | null; readonly processed_rows: number; readonly percentage: number };
+  /** Rows of accepted shards. */
+  readonly counts: Counts;
+  readonly shards: { readonly total: number; readonly accepted: number; readonly leased: number };
+  readonly retries: number;
+  readonly resumes: number;
+  readonly workers: number;
+  readonly created_at: string;
+  readonly started_at: string | null;
+  readonly finished_at: string | null;
+  readonly estimated_completion: string | null;
+  /** Time spent in each state so far. */
+  readonly state_ms: Partial<Record<JobState, number>>;
+  /** From the first claim to the last completion. */
+  readonly scoring_ms: number | null;
+  readonly timings: Timings;
+  readonly settings: EffectiveSettings | null;
+  readonly output: { readonly location: string; readonly mode: string; readonly published: PublishedInput | null };
+  readonly warnings: readonly string[];
+  readonly error: FailureReport | null;
+}
+
+/** What the job's limits came to on this machine. */
+export interface EffectiveSettings {
+  readonly workers: number;
+  readonly memory_mb_per_worker: number;
+  readonly threads_per_worker: number;
+  readonly batch_size: number;
+}
+
+export interface SubmitAnswer {
+  readonly job_id: string;
+  readonly status: JobState;
+  /** True: an unfinished job of the same identity goes on. */
+  readonly resumed: boolean;
+}
+
+/** What a worker has to know about its job, once. */
+export interface WorkerContext {
+  readonly tenant: string;
+  readonly jobId: string;
+  readonly snapshot: Snapshot;
+  readonly bound: BoundJob;
+  readonly onNull: 'reject' | 'nan' | number;
+  readonly allowNonFinite: boolean;
+  /** Storage key below which parts are staged. */
+  readonly stagingPrefix: string;
+  readonly batchSize: number;
+  readonly batchTimeoutMs: number;
+  readonly leaseMs: number;
+  readonly threads: number;
+  readonly memoryMb: number;
+}
+
+export type WorkerContextAnswer =
+  | { readonly kind: 'context'; readonly context: WorkerContext }
+  /** The job is not planned yet: ask again. */
+  | { readonly kind: 'wait' }
+  /** There is no more work in this job: exit. */
+  | { readonly kind: 'done' };
+
+export type ClaimAnswer =
+  | { readonly kind: 'lease'; readonly lease: Lease }
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'done' };
+
+/** Work on a whole job, with all that the task needs. */
+export interface TaskWork {
+  readonly lease: TaskLease;
+  readonly leaseMs: number;
+  readonly job: TaskJob;
+}
+
+export interface TaskJob {
+  readonly tenant: string;
+  readonly jobId: string;
+  readonly name: string;
+  readonly owner: string | null;
+  /** The resolved specification. */
+  readonly spec: unknown;
+  readonly modelSha256: string;
+  readonly adopt: boolean;
+  readonly createdMs: number;
+  readonly firstClaimMs: number | null;
+  readonly lastCompleteMs: number | null;
+  readonly counts: Counts;
+  readonly checks: unknown;
+  readonly resumes: number;
+  readonly retries: number;
+  /** Null while the job is not pinned. */
+  readonly pinned: { readonly snapshot: Snapshot; readonly bound: BoundJob; readonly parts: readonly PartRow[] } | null;
+  /** Storage key of the job's workspace: staging lies below it. */
+  readonly workspace: string;
+  readonly modelStore: string;
+}
+
+export type TaskAnswer =
+  | { readonly kind: 'task'; readonly work: TaskWork }
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'done' };

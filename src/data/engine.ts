@@ -1,0 +1,111 @@
+import type { Column, ElementType, RecordBatch } from '../core/columns.ts';
+import type { Counts } from '../core/counts.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
+import type { RowRange, Segment, SourceColumn } from '../core/snapshot.ts';
+
+/**
+ * The data engine: everything that touches rows outside of a model. Parquet in, Parquet out.
+ */
+export interface DataEngine extends AsyncDisposable {
+  /**
+   * Footer facts of Parquet files: rows, row groups, columns. Reads no data pages.
+   * Fails with SOURCE_CORRUPT, SOURCE_UNREADABLE, SCHEMA_MISMATCH (naming both files and the column).
+   */
+  describe(paths: readonly string[], signal: AbortSignal): Promise<DescribedFile[]>;
+  /** Opens a row range for scoring. */
+  openShard(request: ShardRequest): Promise<ShardReader>;
+}
+
+export interface DescribedFile {
+  readonly path: string;
+  readonly rows: number;
+  readonly rowGroups: readonly number[];
+  readonly columns: readonly SourceColumn[];
+}
+
+/** What the model is to get of a column, and what to do with nulls in it. */
+export interface FeatureColumn {
+  readonly column: string;
+  readonly type: ElementType;
+}
+
+export interface ShardRequest {
+  /** Snapshot rows to score. Row numbers below (rowNumbers, position, RejectedRow, WriteRequest.end) are of the snapshot. */
+  readonly range: RowRange;
+  /** The pieces of files that make up the range, in order (`segmentsOf`), with the local path of each file. */
+  readonly segments: readonly ShardSegment[];
+  /** Columns of the input, as pinned. */
+  readonly columns: readonly SourceColumn[];
+  /** In the order of the binding. */
+  readonly features: readonly FeatureColumn[];
+  /** Checked condition over the input's columns; rows for which it is not true are filtered. */
+  readonly where?: string;
+  /** 'reject' (default), or the value that stands for null in numeric features. */
+  readonly onNull: 'reject' | number;
+  readonly key?: string;
+  /** Columns to pass through to the output, after the key, with their types exactly. */
+  readonly include: readonly string[];
+}
+
+export interface ShardSegment extends Segment {
+  readonly path: string;
+  /** What stands in the output's `source_file` when there is no key column; `source_row` is the row number in that file. */
+  readonly sourceName: string;
+}
+
+export interface OutputColumn {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: 'scalar' | 'list';
+}
+
+export interface RejectedRow {
+  /** Row number in the snapshot. */
+  readonly rowNumber: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/**
+ * Reads the records of one row range in order, and writes the part of what became of them.
+ *
+ * Records that never reach the model (null feature or key, a value that does not fit the input type) are rejected by
+ * the reader itself; batches hold only records to score, with no null in them.
+ */
+export interface ShardReader extends AsyncDisposable {
+  /** Next batch of at most `maxRows` records; null at the end of the range. Buffers are valid until the next call. */
+  next(maxRows: number): Promise<RecordBatch | null>;
+  /** First row number that no batch and no reject has covered yet; the place where a split can be made. */
+  readonly position: number;
+  /** Records rejected by the reader so far, up to `position`. */
+  readonly rejects: readonly RejectedRow[];
+  /**
+   * Keeps the predictions of a batch. `rowNumbers` are strictly increasing over all calls. Values are copied.
+   * Rows that are to be rejected are given to `reject` instead.
+   */
+  append(rowNumbers: Float64Array, columns: readonly Column[]): void;
+  reject(row: RejectedRow): void;
+  /**
+   * Writes the part (and, when there are any, the rejects) of rows [range.start, `end`), `end` <= `position`; key and
+   * included columns come from the input itself, paired by row number and checked row by row. Can be called once.
+   * Rows of the range that were neither appended nor rejected nor filtered are a bug: it fails with ACCOUNTING.
+   */
+  write(request: WriteRequest): Promise<WrittenPart>;
+}
+
+export interface WriteRequest {
+  readonly end: number;
+  readonly outputs: readonly OutputColumn[];
+  readonly partPath: string;
+  readonly rejectsPath: string;
+  readonly attempt: number;
+}
+
+export interface WrittenPart {
+  readonly counts: Counts;
+  /** False: there were no scored rows, and no part file was written. */
+  readonly hasPart: boolean;
+  readonly hasRejects: boolean;
+  /** The first five rejects with their key as text (or `file:row`), for messages. */
+  readonly sampleRejects: readonly { readonly key: string; readonly code: string; readonly message: string }[];
+}

@@ -1,0 +1,113 @@
+import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
+import { Failure } from '../core/errors.ts';
+import type { SourceColumn } from '../core/snapshot.ts';
+import { checkCondition, WHERE_PREFIX, whereRefused } from '../spec/where.ts';
+
+export interface SafeCondition {
+  /** SQL made from the checked tree, in parentheses; names only columns of the input, without a table's name. */
+  readonly sql: string;
+  /** The columns it uses, as the input spells them. */
+  readonly columns: readonly string[];
+}
+
+/**
+ * Turns `input.where` into SQL that is safe to embed. The user's text is parsed by DuckDB itself, the tree is checked
+ * (`checkCondition`), SQL is made from the checked tree, parsed again and compared with it, and bound against the columns'
+ * types: so nothing of the text but its checked meaning is left, and most
+ * wrong types and constants are found before the first row is read (not those behind an AND or CASE). Takes some 25 ms.
+ *
+ * Fails with WHERE_NOT_ALLOWED, COLUMN_MISSING or COLUMN_AMBIGUOUS.
+ */
+export async function parseWhere(text: string, columns: readonly Pick<SourceColumn, 'name' | 'type'>[]): Promise<SafeCondition> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    threads: '1',
+    memory_limit: '256MB',
+    enable_external_access: 'false',
+    autoload_known_extensions: 'false',
+    autoinstall_known_extensions: 'false',
+    lock_configuration: 'true',
+  });
+  try {
+    const connection = await instance.connect();
+    try {
+      return await safeCondition(text, columns, connection);
+    } finally {
+      connection.closeSync();
+    }
+  } finally {
+    instance.closeSync();
+  }
+}
+
+async function safeCondition(
+  text: string,
+  columns: readonly Pick<SourceColumn, 'name' | 'type'>[],
+  connection: DuckDBConnection,
+): Promise<SafeCondition> {
+  const given = await serialize(WHERE_PREFIX + text, connection);
+  const parsed = parseAnswer(given, text);
+  if (parsed.error) {
+    throw whereRefused(text, parsed.error_message ?? 'it cannot be parsed', parsed.position === undefined ? undefined : Number(parsed.position));
+  }
+  const checked = checkCondition(given, text, columns.map((column) => column.name));
+  const made = await scalar('SELECT json_deserialize_sql($1::JSON)', checked.statement, connection);
+  if (!made.startsWith(WHERE_PREFIX) || withoutPlaces(await serialize(made, connection)) !== withoutPlaces(checked.statement)) {
+    throw whereRefused(text, 'it cannot be written down without changing its meaning', undefined, 'Write it in another way.');
+  }
+  const sql = `(${made.slice(WHERE_PREFIX.length)})`;
+  await bind(sql, text, columns.filter((column) => checked.columns.includes(column.name)), connection);
+  return { sql, columns: checked.columns };
+}
+
+interface Serialized {
+  readonly error: boolean;
+  readonly error_message?: string;
+  readonly position?: string;
+}
+
+function parseAnswer(given: string, text: string): Serialized {
+  try {
+    return JSON.parse(given);
+  } catch (error) {
+    // 1e400 comes as Infinity, which JSON does not have.
+    if (error instanceof SyntaxError) throw whereRefused(text, 'a number is too large for a DOUBLE', undefined, 'Write a smaller number.');
+    throw error;
+  }
+}
+
+/** Functions that do not fit their arguments, constants that do not fit a column, a condition that is no truth value: DuckDB says so. */
+async function bind(
+  sql: string,
+  text: string,
+  columns: readonly Pick<SourceColumn, 'name' | 'type'>[],
+  connection: DuckDBConnection,
+): Promise<void> {
+  const definitions = columns.map(({ name, type }) => `"${name.replaceAll('"', '""')}" ${type}`);
+  await connection.run(`CREATE TABLE t (${definitions.length === 0 ? 'no_column INTEGER' : definitions.join(', ')})`);
+  // Without a row, DuckDB does not look at constants.
+  await connection.run('INSERT INTO t DEFAULT VALUES');
+  try {
+    await connection.run(`SELECT * FROM t WHERE ${sql}`);
+  } catch (error) {
+    throw whereRefused(text, firstLine(error), undefined, 'Correct the condition; casts are written column::TYPE or TRY_CAST(column AS TYPE).');
+  }
+}
+
+function serialize(sql: string, connection: DuckDBConnection): Promise<string> {
+  return scalar('SELECT json_serialize_sql($1::VARCHAR)', sql, connection);
+}
+
+async function scalar(sql: string, argument: string, connection: DuckDBConnection): Promise<string> {
+  const reader = await connection.runAndReadAll(sql, [argument]);
+  return String(reader.getRows()[0]?.[0]);
+}
+
+/** Nodes say where they stood in the text, which differs. */
+function withoutPlaces(statement: string): string {
+  return statement.replaceAll(/"query_location":\d+/g, '');
+}
+
+function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return (message.split('\n')[0] ?? message).replace(/\.$/, '');
+}

@@ -1,0 +1,41 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import type { Manager } from '../manager/manager.ts';
+import { parseJobSpec } from '../spec/job-spec.ts';
+import { parseBody } from './parse-body.ts';
+import type { Authorize } from './server.ts';
+
+const submitQuery = z.strictObject({
+  fresh: z.enum(['true', 'false']).default('false'),
+  adopt: z.enum(['true', 'false']).default('false'),
+});
+const listQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1_000).default(50) });
+const jobParams = z.object({ jobId: z.string().min(1).max(200) });
+
+/** Jobs, for people and their programs. */
+export function addBatchRoutes(server: FastifyInstance, manager: Manager, authorize: Authorize): void {
+  const base = '/api/v1/inference/batch';
+
+  server.post(base, async (request, reply) => {
+    const { tenant } = authorize(request, 'admin');
+    const { fresh, adopt } = parseBody(submitQuery, request.query);
+    const spec = parseJobSpec(request.body, { folder: '/' });
+    const answer = await manager.submit({ tenant, spec, fresh: fresh === 'true', adopt: adopt === 'true' });
+    return reply.code(answer.resumed ? 200 : 201).send(answer);
+  });
+
+  server.get(base, async (request) => {
+    const { tenant } = authorize(request, 'admin');
+    return { jobs: await manager.list(tenant, parseBody(listQuery, request.query).limit) };
+  });
+
+  server.get(`${base}/:jobId`, async (request) => {
+    const { tenant } = authorize(request, 'admin');
+    return manager.status(tenant, parseBody(jobParams, request.params).jobId);
+  });
+
+  server.post(`${base}/:jobId/cancel`, async (request) => {
+    const { tenant } = authorize(request, 'admin');
+    return manager.cancel(tenant, parseBody(jobParams, request.params).jobId);
+  });
+}

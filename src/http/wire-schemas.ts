@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { ERROR_CODES } from '../core/error-codes.ts';
+import { ELEMENT_TYPES } from '../core/columns.ts';
+
+/** What workers and tasks may send. The types they are checked against are those of `core/`. */
+
+const whole = z.number().int().nonnegative();
+const codes = Object.keys(ERROR_CODES) as (keyof typeof ERROR_CODES)[];
+
+export const leaseRef = z.strictObject({ tenant: z.string(), jobId: z.string(), shardId: whole, attempt: whole });
+export const taskRef = z.strictObject({ tenant: z.string(), jobId: z.string(), fence: whole });
+export const rowRange = z.strictObject({ start: whole, end: whole });
+
+const place = z.strictObject({
+  file: z.string().exactOptional(),
+  line: z.number().exactOptional(),
+  field: z.string().exactOptional(),
+  row: z.string().exactOptional(),
+});
+export const failureReport = z.strictObject({
+  code: z.enum(codes),
+  message: z.string(),
+  next: z.string(),
+  place,
+});
+
+export const progress = z.strictObject({ rows: whole, rejected: whole });
+const counts = z.strictObject({ read: whole, scored: whole, rejected: whole, filtered: whole });
+const storedFile = z.strictObject({
+  key: z.string(),
+  rows: whole,
+  sizeBytes: whole,
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export const completion = z.strictObject({
+  range: rowRange,
+  counts,
+  part: storedFile.nullable(),
+  rejects: storedFile.nullable(),
+  timings: z.strictObject({ readMs: z.number(), modelMs: z.number(), writeMs: z.number() }),
+  sampleRejects: z.array(z.strictObject({ key: z.string(), code: z.string(), message: z.string() })).max(20),
+});
+export const attemptFailure = z.strictObject({
+  report: failureReport,
+  suspect: rowRange.nullable(),
+  permanent: z.boolean(),
+});
+
+const labels = z.array(z.union([z.string(), z.number()])).exactOptional();
+const shape = z.array(z.union([z.number(), z.string(), z.null()]));
+const type = z.enum(ELEMENT_TYPES);
+export const bound = z.strictObject({
+  model: z.strictObject({
+    reference: z.string(),
+    key: z.string(),
+    sha256: z.string(),
+    companions: z.array(z.strictObject({ name: z.string(), sizeBytes: whole, sha256: z.string() })),
+  }),
+  signature: z.strictObject({
+    inputs: z.array(z.strictObject({ name: z.string(), type, shape })),
+    outputs: z.array(z.strictObject({ name: z.string(), type, shape, labels })),
+  }),
+  binding: z.strictObject({
+    inputs: z.array(
+      z.strictObject({ input: z.string(), type, columns: z.array(z.string()), rank: z.union([z.literal(1), z.literal(2)]) }),
+    ),
+    outputs: z.array(
+      z.strictObject({
+        output: z.string(),
+        column: z.string(),
+        type,
+        shape: z.enum(['scalar', 'list']),
+        element: whole.exactOptional(),
+        labels,
+      }),
+    ),
+  }),
+  where: z.string().nullable(),
+  key: z.string().nullable(),
+  include: z.array(z.string()),
+});
+
+export const snapshot = z.strictObject({
+  files: z.array(
+    z.strictObject({
+      key: z.string(),
+      identity: z.strictObject({ sizeBytes: whole, mtimeNs: z.string(), footerSha256: z.string() }),
+      rows: whole,
+      rowGroups: z.array(whole),
+    }),
+  ),
+  columns: z.array(z.strictObject({ name: z.string(), type: z.string(), neverNull: z.boolean() })),
+  rows: whole,
+});

@@ -1,0 +1,123 @@
+import { Failure } from '../core/errors.ts';
+import type { WorkerExit } from '../compute/compute.ts';
+import { isTerminal } from '../core/states.ts';
+import type { JobRow } from '../state/ledger/ledger.ts';
+import { effectiveSettings } from './effective-settings.ts';
+import type { ManagerDeps } from './manager-deps.ts';
+import { type RunningJob, type RunningJobs, runningJob } from './running-jobs.ts';
+import type { StoredSpec } from './submit.ts';
+import { timeOf } from './time-of.ts';
+
+/** Grace for workers when their job is over or the manager stops: finish the batch in hand and hand the rest back. */
+export const WORKER_GRACE_MS = 20_000;
+/** A token outlives any job that is making progress; the job's time limit ends the others. */
+const TOKEN_MS = 30 * 24 * 3_600_000;
+
+/**
+ * One look at all unfinished jobs: gives each the processes that its state asks for, takes away those it no longer
+ * needs, and ends jobs that ran out of time. Called after every change and at least twice a second; doing it once more
+ * never does harm.
+ */
+export async function dispatchOnce(
+  managerUrl: string,
+  wanted: (jobId: string) => boolean,
+  running: RunningJobs,
+  deps: ManagerDeps,
+): Promise<void> {
+  const open = (await deps.ledger.openJobs()).filter(({ jobId }) => wanted(jobId));
+  const active = new Map<string, number>();
+  for (const job of open) {
+    const count = active.get(job.tenant) ?? 0;
+    if (count >= deps.settings.maxConcurrentJobs && !running.has(job.jobId)) continue;
+    active.set(job.tenant, count + 1);
+    const known = runningJob(running, job.tenant, job.jobId, deps.clock.monotonicMs());
+    if (await endIfOverdue(job, known, deps)) continue;
+    equip(managerUrl, job, known, deps);
+  }
+  const unfinished = new Set(open.map(({ jobId }) => jobId));
+  for (const [jobId, known] of running) {
+    if (unfinished.has(jobId)) continue;
+    running.delete(jobId);
+    void disband(known, deps);
+  }
+}
+
+async function endIfOverdue(job: JobRow, known: RunningJob, deps: ManagerDeps): Promise<boolean> {
+  const { spec } = job.spec as StoredSpec;
+  const limitMs = spec.config.timeout_minutes * 60_000;
+  // What is being published is finished, not thrown away.
+  if (job.state === 'completing' || deps.clock.monotonicMs() - known.sinceTickMs < limitMs) return false;
+  const report = new Failure('JOB_TIMEOUT', `The job was not done after ${spec.config.timeout_minutes} minutes.`).toJSON();
+  await deps.ledger.failJob(job.tenant, job.jobId, report, timeOf(deps.clock));
+  deps.changes.changed(job.jobId);
+  return true;
+}
+
+function equip(managerUrl: string, job: JobRow, known: RunningJob, deps: ManagerDeps): void {
+  const { compute, settings } = deps;
+  const logFile = `${settings.logFolder}/${job.jobId}.log`;
+  const { spec } = job.spec as StoredSpec;
+
+  // The task process stays for the whole job: it pins, waits, audits and publishes.
+  known.task ??= deps.startTask({
+    jobId: job.jobId,
+    token: token('task', job, deps),
+    logFile,
+    onExit: (exit) => void taskEnded(exit, known, deps),
+  });
+
+  if (job.state === 'completing') {
+    if (known.fleet !== null) void known.fleet.stop(WORKER_GRACE_MS);
+    known.fleet = null;
+    return;
+  }
+  // While the input is being pinned, one worker starts already and waits: its start-up costs no time later.
+  const shardsLeft = job.state === 'running' ? job.shards.total - job.shards.accepted : 1;
+  known.settings = effectiveSettings(spec, compute, job.state === 'running' ? job.shards.total : spec.config.parallelism);
+  known.fleet ??= compute.provision({
+    jobId: job.jobId,
+    managerUrl,
+    token: token('worker', job, deps),
+    logFile,
+    onExit: (exit) => void workerEnded(exit, known, deps),
+  });
+  known.fleet.scaleUp(Math.min(known.settings.workers, shardsLeft));
+}
+
+async function workerEnded(exit: WorkerExit, known: RunningJob, deps: ManagerDeps): Promise<void> {
+  const how = exit.signal === null ? `with exit code ${exit.code}` : `by signal ${exit.signal}`;
+  const report = new Failure('WORKER_LOST', `The worker ended ${how}.`).toJSON();
+  const time = timeOf(deps.clock);
+  const freed = await deps.ledger.workerDied(exit.worker, report, time);
+  deps.log.info({ jobId: known.jobId, worker: exit.worker, code: exit.code, signal: exit.signal, freed }, 'worker ended');
+  if (exit.code !== 0 && !known.readyWorkers.has(exit.worker)) {
+    known.startFailures += 1;
+    const job = await deps.ledger.job(known.tenant, known.jobId);
+    if (job !== null && !isTerminal(job.state) && known.startFailures > (job.spec as StoredSpec).spec.config.retry_count) {
+      const message = `${known.startFailures} workers in a row ended ${how} before they could work.`;
+      await deps.ledger.failJob(known.tenant, known.jobId, new Failure('WORKER_FAILED', message).toJSON(), time);
+    }
+  }
+  deps.changes.changed(known.jobId);
+}
+
+async function taskEnded(exit: WorkerExit, known: RunningJob, deps: ManagerDeps): Promise<void> {
+  known.task = null;
+  const how = exit.signal === null ? `with exit code ${exit.code}` : `by signal ${exit.signal}`;
+  const report = new Failure('WORKER_LOST', `The task process ended ${how}.`).toJSON();
+  await deps.ledger.workerDied(exit.worker, report, timeOf(deps.clock));
+  deps.changes.changed(known.jobId);
+}
+
+function token(role: 'worker' | 'task', job: JobRow, { tokens, clock }: ManagerDeps): string {
+  return tokens.issue({ role, tenant: job.tenant, jobId: job.jobId, expiresMs: clock.nowMs() + TOKEN_MS });
+}
+
+/** Takes a job's processes away. Tasks may be killed at any moment: whoever takes over continues. */
+export async function disband(known: RunningJob, deps: ManagerDeps): Promise<void> {
+  const fleet = known.fleet;
+  known.fleet = null;
+  await fleet?.stop(WORKER_GRACE_MS);
+  known.task?.kill();
+  deps.log.debug({ jobId: known.jobId }, 'processes gone');
+}

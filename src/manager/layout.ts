@@ -1,0 +1,11 @@
+import type { ManagerSettings } from './manager-deps.ts';
+
+/** Storage key below which everything of one job is staged: `parts/`, `rejects/` and whatever its source materialises. */
+export function workspaceOf(settings: ManagerSettings, job: { tenant: string; jobId: string }): string {
+  return `${settings.workspaceKey}/jobs/${job.tenant}/${job.jobId}`;
+}
+
+/** Storage key of the models' folder, one sub-folder for each digest. */
+export function modelStoreOf(settings: ManagerSettings): string {
+  return `${settings.workspaceKey}/models`;
+}

@@ -1,0 +1,64 @@
+import type { Compute } from '../compute/compute.ts';
+import type { Clock, Random } from '../core/ports.ts';
+import type { Snapshot } from '../core/snapshot.ts';
+import type { Log } from '../observe/log.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Ledger } from '../state/ledger/ledger.ts';
+import type { JobSpec } from '../spec/job-spec.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { Changes } from './changes.ts';
+import type { Tokens } from './tokens.ts';
+
+/** All that a manager meets of the outside, and its settings. */
+export interface ManagerDeps {
+  readonly ledger: Ledger;
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly changes: Changes;
+  readonly tokens: Tokens;
+  readonly compute: Compute;
+  readonly registry: Registry;
+  /** Fails with SOURCE_CHANGED unless pinning the job's input again would give this snapshot. */
+  readonly checkSourceUnchanged: (spec: JobSpec, snapshot: Snapshot) => Promise<void>;
+  /** Early look at the destination: mode, strangers in the folder, permissions. Fails with DESTINATION_*. */
+  readonly checkDestination: (spec: JobSpec, jobId: string, adopt: boolean) => Promise<void>;
+  /** Removes what a finished job left at its destination for a rollback. */
+  readonly discardAtDestination: (spec: JobSpec, jobId: string) => Promise<void>;
+  /** Starts the task process of a job. */
+  readonly startTask: (request: TaskRequest) => TaskProcess;
+  /** Is it certain that this worker's process is gone? */
+  readonly isProvablyDead: (worker: string) => boolean;
+  readonly settings: ManagerSettings;
+}
+
+export interface ManagerSettings {
+  /** Time that a worker or task may be silent. Default 10,000 ms. */
+  readonly leaseMs: number;
+  /** Jobs of one tenant that are worked on at once. Default 3. */
+  readonly maxConcurrentJobs: number;
+  /** Staging of finished jobs, and replaced outputs, are kept so long. Default 168 h. */
+  readonly keepStagingMs: number;
+  /** Storage key of the folder for workspaces and models. */
+  readonly workspaceKey: string;
+  /**
+   * Which unfinished jobs this manager works on: all of the ledger, only those submitted (or resumed) through it, or
+   * none. `batchwright run` takes up no job that nobody asked it for.
+   */
+  readonly worksOn: 'all' | 'submitted-here' | 'nothing';
+  /** Log files of jobs: `<folder>/<job id>.log`. */
+  readonly logFolder: string;
+}
+
+export interface TaskRequest {
+  readonly jobId: string;
+  readonly token: string;
+  readonly logFile: string;
+  readonly onExit: (exit: { worker: string; code: number | null; signal: string | null }) => void;
+}
+
+export interface TaskProcess {
+  readonly worker: string;
+  kill(): void;
+}

@@ -1,0 +1,121 @@
+import { Failure } from '../core/errors.ts';
+import type { JobStatus, SubmitAnswer } from '../core/wire.ts';
+import { disband, dispatchOnce } from './dispatch.ts';
+import { jobStatus } from './job-status.ts';
+import type { ManagerDeps } from './manager-deps.ts';
+import { retainOnce } from './retain.ts';
+import type { RunningJobs } from './running-jobs.ts';
+import { type SubmitRequest, submit } from './submit.ts';
+import { createTaskService, type TaskService } from './task-service.ts';
+import { timeOf } from './time-of.ts';
+import { createWorkerService, type WorkerService } from './worker-service.ts';
+
+const DISPATCH_EVERY_MS = 500;
+const REAP_EVERY_MS = 1_000;
+const RETAIN_EVERY_MS = 60_000;
+
+/** The use cases of the server process, and its loops. It carries no bytes of data and loads no model. */
+export interface Manager {
+  readonly workers: WorkerService;
+  readonly tasks: TaskService;
+  submit(request: SubmitRequest): Promise<SubmitAnswer>;
+  status(tenant: string, jobId: string): Promise<JobStatus>;
+  list(tenant: string, limit: number): Promise<JobStatus[]>;
+  cancel(tenant: string, jobId: string): Promise<JobStatus>;
+  /** Starts the loops; whatever is unfinished goes on. `managerUrl` is where workers find this manager. */
+  start(managerUrl: string): Promise<void>;
+  /** Hands all work back and stops. Unfinished jobs stay as they are, for the next manager. */
+  drain(): Promise<void>;
+}
+
+export function createManager(deps: ManagerDeps): Manager {
+  const { ledger, clock, changes, settings, log } = deps;
+  const running: RunningJobs = new Map();
+  const submittedHere = new Set<string>();
+  const wanted = (jobId: string) =>
+    settings.worksOn === 'all' || (settings.worksOn === 'submitted-here' && submittedHere.has(jobId));
+  const stop = new AbortController();
+  const draining = () => stop.signal.aborted;
+  let loops: Promise<void>[] = [];
+
+  const statusOf = async (tenant: string, jobId: string): Promise<JobStatus> => {
+    const job = await ledger.job(tenant, jobId);
+    if (job === null) throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
+    return jobStatus(job, running.get(jobId), clock.nowMs());
+  };
+
+  /** A loop that fails is a bug or a broken ledger: the process ends, and the next one goes on from the ledger. */
+  const loop = async (name: string, once: () => Promise<void>, pause: () => Promise<void>): Promise<void> => {
+    while (!draining()) {
+      const next = pause();
+      await once().catch((error: unknown) => {
+        log.error({ err: error, loop: name }, 'loop failed');
+        throw error;
+      });
+      await next;
+    }
+  };
+
+  return {
+    workers: createWorkerService(deps, running, draining),
+    tasks: createTaskService(deps, draining),
+    async submit(request) {
+      const answer = await submit(request, deps);
+      submittedHere.add(answer.job_id);
+      changes.changed(answer.job_id);
+      return answer;
+    },
+    status: statusOf,
+    async list(tenant, limit) {
+      const rows = await ledger.jobs(tenant, { limit });
+      return rows.map((job) => jobStatus(job, running.get(job.jobId), clock.nowMs()));
+    },
+    async cancel(tenant, jobId) {
+      const outcome = await ledger.cancel(tenant, jobId, timeOf(clock));
+      if (outcome === 'unknown') throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
+      if (outcome === 'publishing') throw new Failure('JOB_PUBLISHING', `Job ${jobId} is being published.`);
+      const status = await statusOf(tenant, jobId);
+      if (outcome === 'finished' && status.status !== 'cancelled') {
+        throw new Failure('JOB_FINISHED', `Job ${jobId} has ${status.status === 'completed' ? 'completed' : 'failed'} already.`);
+      }
+      changes.changed(jobId);
+      return status;
+    },
+
+    async start(managerUrl) {
+      for (const { worker } of await ledger.recover(timeOf(clock), settings.leaseMs)) {
+        if (!deps.isProvablyDead(worker)) continue;
+        const report = new Failure('WORKER_LOST', 'The process ended together with its manager.').toJSON();
+        await ledger.workerDied(worker, report, timeOf(clock));
+      }
+      loops = [
+        loop(
+          'dispatch',
+          () => dispatchOnce(managerUrl, wanted, running, deps),
+          () => changes.next(null, DISPATCH_EVERY_MS),
+        ),
+        loop(
+          'reap',
+          async () => {
+            if ((await ledger.reap(timeOf(clock))) > 0) changes.changed('');
+          },
+          () => clock.sleep(REAP_EVERY_MS, stop.signal),
+        ),
+        loop(
+          'retain',
+          () => retainOnce(deps),
+          () => clock.sleep(RETAIN_EVERY_MS, stop.signal),
+        ),
+      ];
+    },
+
+    async drain() {
+      stop.abort();
+      // Wakes every long poll, so that workers hear at once that there is no more work here.
+      for (const jobId of running.keys()) changes.changed(jobId);
+      changes.changed('');
+      await Promise.all([...running.values()].map((known) => disband(known, deps)));
+      await Promise.all(loops);
+    },
+  };
+}

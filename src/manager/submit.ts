@@ -1,0 +1,81 @@
+import { Failure } from '../core/errors.ts';
+import { isTerminal } from '../core/states.ts';
+import type { BoundJob } from '../core/bound.ts';
+import type { SubmitAnswer } from '../core/wire.ts';
+import { jobIdentity } from '../spec/identity.ts';
+import type { JobSpec } from '../spec/job-spec.ts';
+import type { JobRow } from '../state/ledger/ledger.ts';
+import type { ManagerDeps } from './manager-deps.ts';
+import { timeOf } from './time-of.ts';
+
+export interface SubmitRequest {
+  readonly tenant: string;
+  readonly spec: JobSpec;
+  readonly fresh: boolean;
+  readonly adopt: boolean;
+}
+
+/** What is stored as the job's specification: the resolved one, and what was said beside it. */
+export interface StoredSpec {
+  readonly spec: JobSpec;
+  readonly adopt: boolean;
+}
+
+/**
+ * Takes a job in. An unfinished job of the same identity goes on instead, if neither input nor model changed since.
+ * Whatever can be refused cheaply is refused here, before anything is stored.
+ */
+export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise<SubmitAnswer> {
+  const { tenant, spec, fresh, adopt } = request;
+  const { ledger, registry, random, settings } = deps;
+  const model = await registry.resolve(spec.model_id);
+  const identity = jobIdentity(tenant, spec);
+  const jobId = `job-${Buffer.from(random.bytes(10)).toString('hex')}`;
+
+  const unfinished = fresh ? null : await unfinishedJob(tenant, identity, deps);
+  if (unfinished === null) await deps.checkDestination(spec, jobId, adopt);
+  else await checkNothingChanged(unfinished, spec, model.sha256, deps);
+
+  const stored: StoredSpec = { spec, adopt };
+  const outcome = await ledger.submit({
+    tenant,
+    jobId,
+    name: spec.name,
+    owner: spec.owner ?? null,
+    identity,
+    destination: spec.output.path,
+    spec: stored,
+    modelSha256: model.sha256,
+    retryCount: spec.config.retry_count,
+    errorBudget: spec.config.error_budget,
+    fresh,
+    resumeSettings: stored,
+    keepStagingMs: settings.keepStagingMs,
+    time: timeOf(deps.clock),
+  });
+  if (outcome.kind === 'busy') {
+    throw new Failure('DESTINATION_BUSY', `Job ${outcome.by.jobId} ("${outcome.by.name}") is unfinished and writes to ${spec.output.path}.`, {
+      place: { field: 'output.path', file: spec.output.path },
+      next: `Wait for it, or: batchwright cancel ${outcome.by.jobId}`,
+    });
+  }
+  return { job_id: outcome.job.jobId, status: outcome.job.state, resumed: outcome.kind === 'resumed' };
+}
+
+async function unfinishedJob(tenant: string, identity: string, { ledger }: ManagerDeps): Promise<JobRow | null> {
+  const open = await ledger.openJobs();
+  return open.find((job) => job.tenant === tenant && job.identity === identity && !isTerminal(job.state)) ?? null;
+}
+
+async function checkNothingChanged(job: JobRow, spec: JobSpec, modelSha256: string, deps: ManagerDeps): Promise<void> {
+  if (job.modelSha256 !== modelSha256) {
+    throw new Failure('MODEL_CHANGED', `${spec.model_id} is not the model that the unfinished job ${job.jobId} was started with.`, {
+      place: { file: spec.model_id, field: 'model_id' },
+    });
+  }
+  // Once all rows are scored and audited, only publishing is left: what happened to the input since is no matter.
+  if (job.bound === null || job.state === 'completing') return;
+  await deps.registry.checkUnchanged((job.bound as BoundJob).model);
+  const snapshot = await deps.ledger.snapshot(job.tenant, job.jobId);
+  if (snapshot !== null) await deps.checkSourceUnchanged(spec, snapshot);
+}

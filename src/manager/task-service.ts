@@ -1,0 +1,99 @@
+import type { BoundJob } from '../core/bound.ts';
+import { cutShards } from '../core/cut-shards.ts';
+import type { FailureReport } from '../core/errors.ts';
+import type { PublishedInput, TaskRef } from '../core/lease.ts';
+import type { Snapshot } from '../core/snapshot.ts';
+import { isTerminal } from '../core/states.ts';
+import type { TaskAnswer, TaskJob } from '../core/wire.ts';
+import type { JobRow } from '../state/ledger/ledger.ts';
+import { modelStoreOf, workspaceOf } from './layout.ts';
+import type { ManagerDeps } from './manager-deps.ts';
+import { outputBytesPerRow } from './output-size.ts';
+import type { StoredSpec } from './submit.ts';
+import { timeOf } from './time-of.ts';
+
+const LONG_POLL_MS = 1_000;
+
+/** What task processes may ask, one method for each route. The job is that of the task's token. */
+export interface TaskService {
+  claim(tenant: string, jobId: string, worker: string, requestId: string): Promise<TaskAnswer>;
+  renew(lease: TaskRef): Promise<'held' | 'lost'>;
+  pinned(lease: TaskRef, snapshot: Snapshot, bound: BoundJob): Promise<'accepted' | 'fenced'>;
+  audited(lease: TaskRef, checks: unknown): Promise<'accepted' | 'fenced'>;
+  published(lease: TaskRef, result: PublishedInput): Promise<'accepted' | 'fenced'>;
+  fail(lease: TaskRef, report: FailureReport, permanent: boolean): Promise<'retrying' | 'failed' | 'fenced'>;
+}
+
+export function createTaskService(deps: ManagerDeps, draining: () => boolean): TaskService {
+  const { ledger, clock, changes, compute, settings } = deps;
+  const told = <Answer>(lease: TaskRef, answer: Answer): Answer => {
+    changes.changed(lease.jobId);
+    return answer;
+  };
+
+  return {
+    async claim(tenant, jobId, worker, requestId) {
+      const deadline = clock.monotonicMs() + LONG_POLL_MS;
+      for (;;) {
+        const left = deadline - clock.monotonicMs();
+        const change = changes.next(jobId, Math.max(1, Math.min(left, 250)));
+        const before = await ledger.job(tenant, jobId);
+        if (before === null || isTerminal(before.state) || draining()) return { kind: 'done' };
+        const lease = await ledger.claimTask({ tenant, jobId, worker, requestId, leaseMs: settings.leaseMs, time: timeOf(clock) });
+        if (lease !== null) {
+          const job = await ledger.job(tenant, jobId);
+          if (job === null) return { kind: 'done' };
+          changes.changed(jobId);
+          return { kind: 'task', work: { lease, leaseMs: settings.leaseMs, job: await taskJob(job, deps) } };
+        }
+        if (left <= 0) return { kind: 'wait' };
+        await change;
+      }
+    },
+
+    renew: (lease) => ledger.renewTask(lease, timeOf(clock), settings.leaseMs),
+
+    async pinned(lease, snapshot, bound) {
+      const job = await ledger.job(lease.tenant, lease.jobId);
+      if (job === null) return 'fenced';
+      const { spec } = job.spec as StoredSpec;
+      const shards = cutShards(snapshot, {
+        workers: Math.min(spec.config.parallelism, compute.slots),
+        outputBytesPerRow: outputBytesPerRow(snapshot, bound),
+        limit: spec.input.limit ?? null,
+      });
+      return told(lease, await ledger.plan(lease, { snapshot, bound, shards }, timeOf(clock)));
+    },
+
+    audited: async (lease, checks) => told(lease, await ledger.audited(lease, checks, timeOf(clock))),
+    published: async (lease, result) => told(lease, await ledger.published(lease, result, timeOf(clock))),
+    fail: async (lease, report, permanent) => told(lease, await ledger.failTask(lease, { report, permanent }, timeOf(clock))),
+  };
+}
+
+async function taskJob(job: JobRow, { ledger, settings }: ManagerDeps): Promise<TaskJob> {
+  const { spec, adopt } = job.spec as StoredSpec;
+  const snapshot = await ledger.snapshot(job.tenant, job.jobId);
+  return {
+    tenant: job.tenant,
+    jobId: job.jobId,
+    name: job.name,
+    owner: job.owner,
+    spec,
+    modelSha256: job.modelSha256,
+    adopt,
+    createdMs: job.createdMs,
+    firstClaimMs: job.firstClaimMs,
+    lastCompleteMs: job.lastCompleteMs,
+    counts: job.counts,
+    checks: job.checks,
+    resumes: job.resumes,
+    retries: job.retries,
+    pinned:
+      snapshot === null || job.bound === null
+        ? null
+        : { snapshot, bound: job.bound as BoundJob, parts: await ledger.parts(job.tenant, job.jobId) },
+    workspace: workspaceOf(settings, job),
+    modelStore: modelStoreOf(settings),
+  };
+}

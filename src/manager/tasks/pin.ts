@@ -1,0 +1,90 @@
+import type { BoundJob } from '../../core/bound.ts';
+import { bind } from '../../core/binding.ts';
+import { Failure } from '../../core/errors.ts';
+import { findColumn } from '../../core/find-column.ts';
+import type { Snapshot, SourceColumn } from '../../core/snapshot.ts';
+import type { TaskJob } from '../../core/wire.ts';
+import type { DataEngine } from '../../data/engine.ts';
+import { exactness } from '../../data/exactness.ts';
+import { parseWhere } from '../../data/parse-where.ts';
+import type { Registry } from '../../registry/registry.ts';
+import type { Runtime } from '../../runtimes/runtime.ts';
+import type { JobSpec } from '../../spec/job-spec.ts';
+import { parquetSource } from '../../sources/files/parquet-source.ts';
+import type { Storage } from '../../storage/storage.ts';
+
+export interface PinDeps {
+  readonly storage: Storage;
+  readonly engine: DataEngine;
+  readonly registry: Registry;
+  readonly runtime: Runtime;
+}
+
+/**
+ * Freezes what the job reads and what it scores with, and finds everything that cannot work before a row is scored:
+ * files, columns, types, the condition, the model's inputs and outputs, names that clash.
+ */
+export async function pin(job: TaskJob, deps: PinDeps, signal: AbortSignal): Promise<{ snapshot: Snapshot; bound: BoundJob }> {
+  const spec = job.spec as JobSpec;
+  const [snapshot, model] = await Promise.all([
+    parquetSource.pin({ paths: spec.input.path }, { storage: deps.storage, engine: deps.engine, signal }),
+    deps.registry.fetch({ reference: spec.model_id, sha256: job.modelSha256 }, job.modelStore, deps.storage),
+  ]);
+  const columns = visibleColumns(spec, snapshot.columns);
+  const signature = await deps.runtime.inspect({ path: await deps.storage.localPath(model.key), sha256: model.sha256 });
+  const binding = bind(signature, {
+    columns,
+    ...(spec.input.features === undefined ? {} : { features: spec.input.features }),
+    ...(spec.output.columns === undefined ? {} : { outputs: spec.output.columns }),
+  });
+  const passed = passedThrough(spec, columns);
+  refuseInexact(passed);
+  refuseClashes(spec, passed, binding.outputs.map(({ column }) => column));
+  const where = spec.input.where === undefined ? null : (await parseWhere(spec.input.where, columns)).sql;
+  const key = spec.input.key === undefined ? null : (passed[0]?.name ?? null);
+  const include = passed.map(({ name }) => name).filter((name) => name !== key);
+  return { snapshot: { ...snapshot, columns }, bound: { model, signature, binding, where, key, include } };
+}
+
+/** Columns that the job may use: all, or those that `input.columns` names, in the input's order. */
+function visibleColumns(spec: JobSpec, columns: readonly SourceColumn[]): readonly SourceColumn[] {
+  if (spec.input.columns === undefined) return columns;
+  const wanted = new Set(spec.input.columns.map((name) => findColumn(name, columns, 'input.columns').name));
+  return columns.filter(({ name }) => wanted.has(name));
+}
+
+/** The key and the included columns, in the order of the output. */
+function passedThrough(spec: JobSpec, columns: readonly SourceColumn[]): SourceColumn[] {
+  const passed: SourceColumn[] = [];
+  if (spec.input.key !== undefined) passed.push(findColumn(spec.input.key, columns, 'input.key'));
+  for (const name of spec.output.include) {
+    const column = findColumn(name, columns, 'output.include');
+    if (!passed.includes(column)) passed.push(column);
+  }
+  return passed;
+}
+
+function refuseInexact(columns: readonly SourceColumn[]): void {
+  for (const column of columns) {
+    const reason = exactness(column);
+    if (reason === 'exact') continue;
+    throw new Failure('COLUMN_TYPE', `Column "${column.name}" (${column.type}) cannot be passed through exactly: ${reason}.`, {
+      place: { field: column.name },
+    });
+  }
+}
+
+function refuseClashes(spec: JobSpec, passed: readonly SourceColumn[], outputs: readonly string[]): void {
+  const names = [...(spec.input.key === undefined ? ['source_file', 'source_row'] : []), ...passed.map(({ name }) => name), ...outputs];
+  const seen = new Set<string>();
+  for (const name of names) {
+    const folded = name.toLowerCase();
+    if (seen.has(folded)) {
+      throw new Failure('COLUMN_AMBIGUOUS', `"${name}" would stand twice in the output.`, {
+        place: { field: 'output.columns' },
+        next: 'Rename the prediction with output.columns, or leave the column out of output.include.',
+      });
+    }
+    seen.add(folded);
+  }
+}

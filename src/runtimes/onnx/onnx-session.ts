@@ -1,0 +1,172 @@
+import type * as Ort from 'onnxruntime-node';
+import type { ElementType, Prediction, RecordBatch, Values } from '../../core/columns.ts';
+import { Failure } from '../../core/errors.ts';
+import type { InputBinding } from '../../core/signature.ts';
+import type { Session, SessionOptions } from '../runtime.ts';
+import { columnPacker } from './column-tensors.ts';
+import { predictionColumn } from './prediction-columns.ts';
+import type { RewrittenModel } from './rewrite-graph.ts';
+
+export interface LoadRequest {
+  /** For messages. */
+  readonly path: string;
+  readonly model: RewrittenModel;
+  /** Where external data lies; null for a model that has none. */
+  readonly externalFolder: string | null;
+}
+
+/**
+ * Loads a model into ONNX Runtime. Fails with RUNTIME_MISSING, MODEL_INVALID, MODEL_UNSUPPORTED or OUT_OF_MEMORY.
+ *
+ * `infer` blocks this thread for the whole of the model call, and nothing can interrupt it: whoever needs a limit
+ * ends the process.
+ */
+export async function loadSession(request: LoadRequest, options: SessionOptions): Promise<Session> {
+  const ort = await importRuntime();
+  const session = await createSession(ort, request, options.threads);
+  const { binding } = options;
+  const feedInputs = binding.inputs.map((input) => inputFeeder(ort, input, request.model));
+  const fetches = [...new Set(binding.outputs.map((output) => output.output))];
+  return {
+    maxConcurrentBatches: 1,
+
+    async infer(batch: RecordBatch, signal: AbortSignal): Promise<Prediction> {
+      signal.throwIfAborted();
+      const feeds: Feeds = Object.create(null);
+      let at = 0;
+      for (const feed of feedInputs) at = feed(batch, at, feeds);
+      const results = await run(session, feeds, fetches);
+      const columns = binding.outputs.map((output) => {
+        const tensor = results[output.output];
+        if (tensor === undefined)
+          throw new Failure('MODEL_UNSUPPORTED', `The model gave nothing in its output '${output.output}'.`);
+        return predictionColumn(
+          output,
+          { type: tensor.type, data: tensor.data as Values, dims: tensor.dims },
+          batch.rows,
+        );
+      });
+      return { columns, rejects: [] };
+    },
+
+    [Symbol.asyncDispose]: () => session.release(),
+  };
+}
+
+async function importRuntime(): Promise<typeof Ort> {
+  try {
+    return await import('onnxruntime-node');
+  } catch (error) {
+    throw new Failure(
+      'RUNTIME_MISSING',
+      `ONNX models need the package onnxruntime-node, which cannot be loaded: ${cut(words(error))}.`,
+      { cause: error },
+    );
+  }
+}
+
+async function createSession(
+  ort: typeof Ort,
+  { path, model, externalFolder }: LoadRequest,
+  threads: number,
+): Promise<Ort.InferenceSession> {
+  try {
+    return await ort.InferenceSession.create(model.bytes, {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      // What goes wrong comes back as an error; on stderr it would only stand a second time.
+      logSeverityLevel: 4,
+      ...(externalFolder === null
+        ? {}
+        : { extra: { session: { model_external_initializers_file_folder_path: externalFolder } } }),
+    });
+  } catch (error) {
+    throw loadFailure(path, error);
+  }
+}
+
+/** What ONNX Runtime 1.30 says of models that are well-formed and that it cannot run. */
+const NOT_SUPPORTED =
+  /NOT_IMPLEMENTED|is not a registered function\/op|No opset import for domain|Unsupported model IR version|is under development|Unsupported data type|not supported/i;
+
+const NO_MEMORY =
+  /bad_alloc|failed to allocate memory|out of memory|smaller than requested bytes|array buffer allocation failed/i;
+
+function loadFailure(path: string, error: unknown): Failure {
+  const said = words(error);
+  const detail = { place: { file: path }, cause: error };
+  if (NO_MEMORY.test(said))
+    return new Failure('OUT_OF_MEMORY', `The model ${path} does not fit into memory: ${cut(said)}`, detail);
+  const code = NOT_SUPPORTED.test(said) ? 'MODEL_UNSUPPORTED' : 'MODEL_INVALID';
+  return new Failure(code, `ONNX Runtime cannot load the model ${path}: ${cut(said)}`, detail);
+}
+
+async function run(session: Ort.InferenceSession, feeds: Feeds, fetches: readonly string[]) {
+  try {
+    return await session.run(feeds, fetches);
+  } catch (error) {
+    const said = words(error);
+    if (NO_MEMORY.test(said))
+      throw new Failure('OUT_OF_MEMORY', `The batch does not fit into memory: ${cut(said)}`, {
+        cause: error,
+      });
+    throw new Failure('MODEL_REFUSED', cut(said), { cause: error });
+  }
+}
+
+/** ONNX Runtime's message on one line, without the place in its sources: `/path/x.cc:360 void* f(size_t, bool) `. */
+function words(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message
+    .replace(/\s+/g, ' ')
+    .replace(/\/\S+\.(cc|h):\d+ [^()]*\([^()]*\)( const)? /, '')
+    .trim();
+}
+
+/** To 300 characters: the message becomes that of a reject. */
+function cut(message: string): string {
+  return message.length <= 300 ? message : `${message.slice(0, 299)}…`;
+}
+
+type Feeds = Record<string, Ort.Tensor>;
+
+/** Puts one input's tensor into `feeds`; returns the index of the next input's first column. */
+type Feeder = (batch: RecordBatch, at: number, feeds: Feeds) => number;
+
+function inputFeeder(ort: typeof Ort, input: InputBinding, model: RewrittenModel): Feeder {
+  const count = input.columns.length;
+  const columnInput = model.columnInputs.get(input.input);
+  if (columnInput === undefined) {
+    return (batch, at, feeds) => {
+      const values = columnValues(batch, at, input.type);
+      feeds[input.input] = new ort.Tensor(
+        input.type,
+        values as never,
+        input.rank === 1 ? [batch.rows] : [batch.rows, 1],
+      );
+      return at + 1;
+    };
+  }
+  const pack = columnPacker(input.type);
+  return (batch, at, feeds) => {
+    for (let i = 0; i < count; i++) columnValues(batch, at + i, input.type);
+    feeds[columnInput] = new ort.Tensor(input.type, pack(batch.columns, at, count, batch.rows) as never, [
+      count,
+      batch.rows,
+    ]);
+    return at + count;
+  };
+}
+
+/** A column that is not what the binding says is the caller's bug. */
+function columnValues(batch: RecordBatch, at: number, type: ElementType): Values {
+  const column = batch.columns[at];
+  if (column?.type !== type || column.values.length !== batch.rows) {
+    throw new Error(
+      `column ${at} is ${column?.type} of ${column?.values.length} values, not ${type} of ${batch.rows}`,
+    );
+  }
+  return column.values;
+}

@@ -1,0 +1,136 @@
+import { Failure } from '../core/errors.ts';
+import { type JobSpec, parseJobSpec } from './job-spec.ts';
+import { readSpecDocument } from './spec-document.ts';
+
+type FlagKind =
+  | 'text'
+  /** Relative to the working folder. */
+  | 'path'
+  | 'paths'
+  /** `a,b,c`, or the flag several times; a comma inside a name is written `\,`. */
+  | 'list'
+  /** A number where it looks like one, else text. */
+  | 'number-or-text'
+  | 'switch'
+  /** `name=value`, several times or separated by commas. */
+  | 'pairs';
+
+export interface JobFlag {
+  /** With its dashes. */
+  readonly flag: string;
+  /** What stands for the value in help; absent for a switch. */
+  readonly value?: string;
+  readonly kind: FlagKind;
+  /** The field of the specification that it gives. */
+  readonly field: string;
+  readonly help: string;
+}
+
+/** The command-line flags that give a job specification, or override fields of a job file. */
+export const JOB_FLAGS: readonly JobFlag[] = [
+  { flag: '--name', value: '<text>', kind: 'text', field: 'name', help: 'what to call the job' },
+  { flag: '--model', value: '<file.onnx>', kind: 'path', field: 'model_id', help: 'the model' },
+  { flag: '--input', value: '<path>', kind: 'paths', field: 'input.path', help: 'Parquet file, folder or pattern (repeatable)' },
+  { flag: '--key', value: '<column>', kind: 'text', field: 'input.key', help: 'column that identifies a record' },
+  { flag: '--unique-key', kind: 'switch', field: 'input.unique_key', help: 'refuse an input with a key twice' },
+  { flag: '--features', value: '<a,b,...>', kind: 'list', field: 'input.features', help: 'columns that feed the model, in its order' },
+  { flag: '--where', value: '<condition>', kind: 'text', field: 'input.where', help: 'score only rows for which this is true' },
+  { flag: '--input-columns', value: '<a,b,...>', kind: 'list', field: 'input.columns', help: 'the only columns that may be used' },
+  { flag: '--limit', value: '<rows>', kind: 'number-or-text', field: 'input.limit', help: 'read only so many rows' },
+  { flag: '--on-null', value: '<reject|nan|number>', kind: 'number-or-text', field: 'input.on_null', help: 'what a null in a feature becomes' },
+  { flag: '--output', value: '<folder>', kind: 'path', field: 'output.path', help: 'where the result goes' },
+  { flag: '--mode', value: '<error|overwrite|append>', kind: 'text', field: 'output.mode', help: 'what to do if the output exists' },
+  { flag: '--include', value: '<a,b,...>', kind: 'list', field: 'output.include', help: 'columns to pass through' },
+  { flag: '--columns', value: '<output=name,...>', kind: 'pairs', field: 'output.columns', help: 'model outputs to publish, and their names' },
+  { flag: '--allow-non-finite', kind: 'switch', field: 'output.allow_non_finite', help: 'publish NaN and infinite predictions' },
+  { flag: '--batch-size', value: '<rows>', kind: 'number-or-text', field: 'config.batch_size', help: 'most records in one call of the model' },
+  { flag: '--parallelism', value: '<workers>', kind: 'number-or-text', field: 'config.parallelism', help: 'most workers at once' },
+  { flag: '--max-memory-gb', value: '<GiB>', kind: 'number-or-text', field: 'config.max_memory_gb', help: 'most memory of one worker' },
+  { flag: '--timeout-minutes', value: '<minutes>', kind: 'number-or-text', field: 'config.timeout_minutes', help: 'longest time for the job' },
+  { flag: '--batch-timeout-seconds', value: '<seconds>', kind: 'number-or-text', field: 'config.batch_timeout_seconds', help: 'longest time for one call of the model' },
+  { flag: '--retry-count', value: '<times>', kind: 'number-or-text', field: 'config.retry_count', help: 'how often to try a shard again' },
+  { flag: '--error-budget', value: '<count|percent%>', kind: 'number-or-text', field: 'config.error_budget', help: 'rejected records that are allowed' },
+  { flag: '--tag', value: '<name=value>', kind: 'pairs', field: 'tags', help: 'label of the job (repeatable)' },
+  { flag: '--owner', value: '<text>', kind: 'text', field: 'owner', help: 'who answers for the job' },
+];
+
+/** What was given on the command line, by flag with its dashes: text, each text of a repeated flag, or true for a switch. */
+export type FlagValues = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
+
+export interface JobFile {
+  readonly text: string;
+  /** As the user calls it. */
+  readonly name: string;
+  /** Absolute. */
+  readonly folder: string;
+}
+
+/**
+ * A specification from flags alone, or from a job file of which flags override fields. Relative paths in flags start at
+ * `workingFolder`, those in the file at its folder. A flag replaces the whole field, except `--tag`, which adds to the file's tags.
+ *
+ * Fails like `parseJobSpec`, naming the flag where one is to blame; USAGE for pairs without `=`.
+ */
+export function jobSpecFromFlags(values: FlagValues, workingFolder: string, file?: JobFile): JobSpec {
+  const document = file === undefined ? undefined : readSpecDocument(file.text, file.name);
+  const raw = document === undefined ? { input: { source: 'parquet' }, output: { destination: 'parquet' } } : document.value;
+  const given = JOB_FLAGS.filter(({ flag }) => values[flag] !== undefined && values[flag] !== false);
+  if (isMapping(raw)) for (const flag of given) setField(raw, flag, fieldValue(flag, values[flag.flag]));
+
+  // Without a file, what is missing is missing on the command line.
+  const toBlame = document === undefined ? JOB_FLAGS : given;
+  return parseJobSpec(raw, {
+    folder: file?.folder ?? workingFolder,
+    flagFolder: workingFolder,
+    flagOf: (field) => toBlame.find((flag) => flag.field === field)?.flag,
+    ...(file === undefined || document === undefined ? {} : { file: file.name, lineOf: document.lineOf }),
+  });
+}
+
+type Mapping = Record<string, unknown>;
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What stands around the field and is no mapping is left as it is: the parser says so. */
+function setField(raw: Mapping, { field, flag }: JobFlag, value: unknown): void {
+  const [first = '', second] = field.split('.');
+  if (second === undefined) {
+    raw[first] = flag === '--tag' && isMapping(raw[first]) ? { ...raw[first], ...(value as Mapping) } : value;
+    return;
+  }
+  raw[first] ??= {};
+  const parent = raw[first];
+  if (isMapping(parent)) parent[second] = value;
+}
+
+function fieldValue({ flag, kind }: JobFlag, given: FlagValues[string]): unknown {
+  const texts = [given].flat().map(String);
+  const last = texts.at(-1) ?? '';
+  switch (kind) {
+    case 'switch':
+      return given === true || last === 'true';
+    case 'text':
+    case 'path':
+      return last;
+    case 'paths':
+      return texts;
+    case 'list':
+      return texts.flatMap(splitList);
+    case 'number-or-text':
+      return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(last) ? Number(last) : last;
+    case 'pairs':
+      return Object.fromEntries(texts.flatMap(splitList).map((pair) => splitPair(pair, flag)));
+  }
+}
+
+function splitList(text: string): string[] {
+  return text.split(/(?<!\\),/).map((item) => item.replaceAll('\\,', ',').trim());
+}
+
+function splitPair(pair: string, flag: string): [string, string] {
+  const at = pair.indexOf('=');
+  if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
+  throw new Failure('USAGE', `${flag} takes name=value, not ${JSON.stringify(pair)}.`, { place: { field: flag } });
+}

@@ -1,0 +1,103 @@
+import { jobSpecSchema } from './job-spec-schema.ts';
+import { resolveSpec } from './resolve-spec.ts';
+import { type SpecPath, readSpecDocument } from './spec-document.ts';
+import { failureOfProblems } from './spec-problem.ts';
+import { schemaProblems } from './schema-problems.ts';
+import { sizeProblem } from './spec-size.ts';
+
+/**
+ * A job specification, checked, with defaults filled in and paths made absolute; deeply frozen. It has the keys of the
+ * YAML file and of the API (docs/job-specification.md says what each means), and parsing it again gives the same.
+ */
+export interface JobSpec {
+  readonly name: string;
+  /** Absolute path of an ONNX file. */
+  readonly model_id: string;
+  readonly input: InputSpec;
+  readonly output: OutputSpec;
+  /** Execution settings: no part of a job's identity. */
+  readonly config: ConfigSpec;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly owner?: string;
+  readonly provenance: Readonly<Record<string, unknown>>;
+}
+
+export interface InputSpec {
+  readonly source: 'parquet';
+  /** Absolute; files, folders or patterns. */
+  readonly path: readonly string[];
+  /** Absent: file and row number are the key. */
+  readonly key?: string;
+  readonly unique_key: boolean;
+  readonly features?: readonly string[];
+  /** The user's text: `parseWhere` makes it safe SQL, once the columns are known. */
+  readonly where?: string;
+  /** The only columns that may be used. Absent: all. */
+  readonly columns?: readonly string[];
+  readonly limit?: number;
+  readonly on_null: 'reject' | 'nan' | number;
+}
+
+export interface OutputSpec {
+  readonly destination: 'parquet';
+  /** Absolute path of a folder. */
+  readonly path: string;
+  readonly mode: 'error' | 'overwrite' | 'append';
+  /** Without the key column, which is always there. */
+  readonly include: readonly string[];
+  /** Model output, or `output[label]`, to the name of its column. Absent: all outputs under their own names. */
+  readonly columns?: Readonly<Record<string, string>>;
+  readonly allow_non_finite: boolean;
+}
+
+export interface ConfigSpec {
+  readonly batch_size: number;
+  readonly parallelism: number;
+  readonly max_memory_gb: number;
+  readonly timeout_minutes: number;
+  readonly batch_timeout_seconds: number;
+  readonly retry_count: number;
+  /** Rejects that the job may have: a count, or a share (0 to 1) of the rows read. */
+  readonly error_budget: { readonly count: number } | { readonly share: number };
+}
+
+/** Where a specification comes from: what its paths are relative to, and how its fields are named in messages. */
+export interface SpecOrigin {
+  /** Absolute; relative paths start here. */
+  readonly folder: string;
+  /** The job file, as the user calls it. */
+  readonly file?: string;
+  readonly lineOf?: (path: SpecPath) => number | undefined;
+  /** The command-line flag that gave a field, if one did. */
+  readonly flagOf?: (field: string) => string | undefined;
+  /** Absolute; relative paths given by flags start here. Default: `folder`. */
+  readonly flagFolder?: string;
+}
+
+/**
+ * Checks and resolves a specification given as plain values (from YAML, JSON or flags).
+ *
+ * Fails with SPEC_INVALID, SPEC_UNKNOWN_KEY, SPEC_NOT_BUILT or COLUMN_AMBIGUOUS; every problem found is in `problems`,
+ * each with file, line and field where they are known.
+ */
+export function parseJobSpec(raw: unknown, origin: SpecOrigin): JobSpec {
+  const tooBig = sizeProblem(raw, origin);
+  if (tooBig !== null) throw failureOfProblems([tooBig]);
+  const parsed = jobSpecSchema.safeParse(raw);
+  if (!parsed.success) throw failureOfProblems(schemaProblems(parsed.error, raw, origin));
+  return deepFreeze(resolveSpec(parsed.data, origin));
+}
+
+/** A job file: YAML or JSON. Its paths are relative to `folder`, the one the file lies in. */
+export function parseJobFile(text: string, file: string, folder: string): JobSpec {
+  const document = readSpecDocument(text, file);
+  return parseJobSpec(document.value, { folder, file, lineOf: document.lineOf });
+}
+
+function deepFreeze<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const member of Object.values(value)) deepFreeze(member);
+  }
+  return value;
+}

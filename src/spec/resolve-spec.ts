@@ -1,0 +1,130 @@
+import { basename, extname, resolve } from 'node:path';
+import type { FailureReport } from '../core/errors.ts';
+import type { RawJobSpec } from './job-spec-schema.ts';
+import type { ConfigSpec, InputSpec, JobSpec, OutputSpec, SpecOrigin } from './job-spec.ts';
+import { fieldProblem } from './schema-problems.ts';
+import type { SpecPath } from './spec-document.ts';
+import { failureOfProblems } from './spec-problem.ts';
+
+/**
+ * From a specification whose fields are each valid to one that makes sense as a whole: paths made absolute, the name
+ * filled in, and what fields say about each other checked. Fails like `parseJobSpec`.
+ */
+export function resolveSpec(raw: RawJobSpec, origin: SpecOrigin): JobSpec {
+  const problems = [...pathProblems(raw, origin), ...columnProblems(raw, origin)];
+  if (problems.length > 0) throw failureOfProblems(problems);
+  return {
+    name: raw.name ?? stem(origin.file ?? raw.model_id),
+    model_id: resolve(folderOf('model_id', origin), raw.model_id),
+    input: resolvedInput(raw.input, origin),
+    output: resolvedOutput(raw, origin),
+    config: { ...raw.config, error_budget: errorBudget(raw.config.error_budget) },
+    tags: raw.tags,
+    ...(raw.owner === undefined ? {} : { owner: raw.owner }),
+    provenance: raw.provenance,
+  };
+}
+
+/** Where the relative paths of a field start. */
+function folderOf(field: string, { folder, flagFolder, flagOf }: SpecOrigin): string {
+  return flagFolder !== undefined && flagOf?.(field) !== undefined ? flagFolder : folder;
+}
+
+function resolvedInput(input: RawJobSpec['input'], origin: SpecOrigin): InputSpec {
+  const folder = folderOf('input.path', origin);
+  return { ...input, path: [input.path].flat().map((path) => resolve(folder, path)) };
+}
+
+function resolvedOutput({ input, output }: RawJobSpec, origin: SpecOrigin): OutputSpec {
+  const include = output.include.filter((name) => name !== input.key);
+  return { ...output, path: resolve(folderOf('output.path', origin), output.path), include };
+}
+
+function errorBudget(raw: RawJobSpec['config']['error_budget']): ConfigSpec['error_budget'] {
+  if (typeof raw === 'number') return { count: raw };
+  if (typeof raw === 'string') return { share: Number(raw.slice(0, -1)) / 100 };
+  return raw;
+}
+
+function stem(path: string): string {
+  return basename(path, extname(path)).replaceAll(/[\p{Cc}\p{Cs}]/gu, '').slice(0, 200) || 'job';
+}
+
+function pathProblems({ model_id, input, output }: RawJobSpec, origin: SpecOrigin): FailureReport[] {
+  const problems: FailureReport[] = [];
+  const inputs: [SpecPath, string][] = Array.isArray(input.path)
+    ? input.path.map((path, at) => [['input', 'path', at], path])
+    : [[['input', 'path'], input.path]];
+  for (const [path, value] of [[['model_id'], model_id], ...inputs, [['output', 'path'], output.path]] as [SpecPath, string][]) {
+    if (value.includes('${{')) {
+      problems.push(fieldProblem('SPEC_NOT_BUILT', path, 'holds a parameter ${{ ... }}, which this version does not support yet', origin));
+    } else if (/^[a-z][a-z0-9+.-]+:\/\//i.test(value)) {
+      problems.push(
+        fieldProblem('SPEC_NOT_BUILT', path, `is a URL (${value.split('://')[0]}://), and this version reads and writes local files only`, origin, 'Give a path on this machine.'),
+      );
+    } else if (/^~[^/\\]*([/\\]|$)/.test(value)) {
+      problems.push(fieldProblem('SPEC_INVALID', path, 'begins with ~, which is not expanded here; write the path out', origin));
+    }
+  }
+  if (problems.length > 0) return problems;
+  if (!/\.onnx$/i.test(model_id)) {
+    const what = /^[^/\\]+@[^/\\]+$|^[\w-]+$/.test(model_id)
+      ? `is ${model_id}, the name of a model in a registry, which this version does not support yet`
+      : 'is no .onnx file; this version does not support other kinds of model yet';
+    problems.push(fieldProblem('SPEC_NOT_BUILT', ['model_id'], what, origin, 'Give the path of an .onnx file.'));
+  }
+  if (/[*?]/.test(output.path)) {
+    problems.push(fieldProblem('SPEC_INVALID', ['output', 'path'], 'must be one folder, not a pattern', origin));
+  } else if (resolve(folderOf('output.path', origin), output.path) === resolve('/')) {
+    problems.push(fieldProblem('SPEC_INVALID', ['output', 'path'], 'must not be the root of the file system', origin));
+  }
+  return problems;
+}
+
+/** Names of columns of the input are compared as DuckDB does: without regard to letter case. */
+function columnProblems({ input, output }: RawJobSpec, origin: SpecOrigin): FailureReport[] {
+  const problems: FailureReport[] = [];
+  if (input.unique_key && input.key === undefined) {
+    problems.push(fieldProblem('SPEC_INVALID', ['input', 'unique_key'], 'is true, but there is no input.key', origin));
+  }
+  if (input.columns !== undefined) {
+    const allowed = new Set(input.columns.map(fold));
+    const used: [SpecPath, string][] = [
+      ...(input.key === undefined ? [] : [[['input', 'key'], input.key] as [SpecPath, string]]),
+      ...(input.features ?? []).map((name, at): [SpecPath, string] => [['input', 'features', at], name]),
+      ...output.include.map((name, at): [SpecPath, string] => [['output', 'include', at], name]),
+    ];
+    for (const [path, name] of used) {
+      if (!allowed.has(fold(name))) problems.push(fieldProblem('SPEC_INVALID', path, `names ${name}, which is not one of input.columns`, origin));
+    }
+  }
+  return [...problems, ...doubleOutputs(input, output, origin)];
+}
+
+/** Columns that would stand twice in the output. Without `output.columns`, names are known only once the model is. */
+function doubleOutputs(input: RawJobSpec['input'], output: RawJobSpec['output'], origin: SpecOrigin): FailureReport[] {
+  const problems: FailureReport[] = [];
+  const taken = new Map<string, string>();
+  if (input.key === undefined) {
+    taken.set('source_file', 'the key of an input without a key column');
+    taken.set('source_row', 'the key of an input without a key column');
+  } else {
+    taken.set(fold(input.key), 'input.key');
+  }
+  const others: [SpecPath, string][] = [
+    ...output.include.flatMap((name, at): [SpecPath, string][] => (name === input.key ? [] : [[['output', 'include', at], name]])),
+    ...Object.entries(output.columns ?? {}).map(([key, name]): [SpecPath, string] => [['output', 'columns', key], name]),
+  ];
+  for (const [path, name] of others) {
+    const by = taken.get(fold(name));
+    if (by !== undefined) {
+      problems.push(fieldProblem('COLUMN_AMBIGUOUS', path, `would put a second column ${name} into the output, beside ${by}`, origin));
+    }
+    taken.set(fold(name), path.slice(0, 2).join('.'));
+  }
+  return problems;
+}
+
+function fold(name: string): string {
+  return name.toLowerCase();
+}

@@ -1,0 +1,35 @@
+import { type JobRecord, jobRecord, toJobRow } from './job-record.ts';
+import type { JobFilter, JobRow } from './ledger.ts';
+import type { Transaction } from './transaction.ts';
+
+export async function job(tx: Transaction, tenant: string, jobId: string): Promise<JobRow | null> {
+  const record = await jobRecord(tx, tenant, jobId);
+  return record === undefined ? null : toJobRow(tx, record);
+}
+
+/** Newest first. */
+export async function jobs(tx: Transaction, tenant: string, filter: JobFilter): Promise<JobRow[]> {
+  const state = filter.state ?? null;
+  const records = await tx.all<JobRecord>(
+    `SELECT * FROM job WHERE tenant = ? AND (CAST(? AS TEXT) IS NULL OR state = ?)
+      ORDER BY created_ms DESC, job_id DESC LIMIT ?`,
+    tenant,
+    state,
+    state,
+    filter.limit,
+  );
+  return toJobRows(tx, records);
+}
+
+export async function openJobs(tx: Transaction): Promise<JobRow[]> {
+  return toJobRows(
+    tx,
+    await tx.all<JobRecord>('SELECT * FROM job WHERE ended_ms IS NULL ORDER BY created_ms, job_id'),
+  );
+}
+
+async function toJobRows(tx: Transaction, records: readonly JobRecord[]): Promise<JobRow[]> {
+  const rows: JobRow[] = [];
+  for (const record of records) rows.push(await toJobRow(tx, record));
+  return rows;
+}

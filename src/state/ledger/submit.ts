@@ -1,0 +1,89 @@
+import { Failure } from '../../core/errors.ts';
+import { rejectLimit } from '../../core/failure-rules.ts';
+import { overBudget } from './error-budget.ts';
+import { existingJob, isPublishing, type JobRecord, toJobRow } from './job-record.ts';
+import type { SubmitInput, SubmitOutcome } from './ledger.ts';
+import { moveJob } from './move-job.ts';
+import { recordEvent } from './record-event.ts';
+import { exactlyOne, type Transaction } from './transaction.ts';
+
+/** The same submission again (same job id, its reply was lost) is answered 'created' again. */
+export async function submit(tx: Transaction, input: SubmitInput): Promise<SubmitOutcome> {
+  const same = await tx.get<JobRecord>(
+    'SELECT * FROM job WHERE tenant = ? AND identity = ? AND ended_ms IS NULL',
+    input.tenant,
+    input.identity,
+  );
+  if (same?.job_id === input.jobId) return { kind: 'created', job: await toJobRow(tx, same) };
+  if (same !== undefined) {
+    if (!input.fresh) return resume(tx, same, input);
+    if (isPublishing(same)) return { kind: 'busy', by: await toJobRow(tx, same) };
+    await moveJob(tx, same, 'cancelled', input.time.nowMs);
+  }
+  const holder = await tx.get<JobRecord>(
+    'SELECT * FROM job WHERE tenant = ? AND destination = ? AND ended_ms IS NULL',
+    input.tenant,
+    input.destination,
+  );
+  if (holder !== undefined) return { kind: 'busy', by: await toJobRow(tx, holder) };
+  return create(tx, input);
+}
+
+async function create(tx: Transaction, input: SubmitInput): Promise<SubmitOutcome> {
+  const taken = await tx.get('SELECT 1 FROM job WHERE tenant = ? AND job_id = ?', input.tenant, input.jobId);
+  if (taken !== undefined) {
+    throw new Failure('REQUEST_INVALID', `There is a job ${input.jobId} already.`, { next: 'Submit under a new job id.' });
+  }
+  const { nowMs } = input.time;
+  await tx.run(
+    `INSERT INTO job (tenant, job_id, name, owner, state, identity, destination, spec, model_sha256, retry_count, error_budget,
+                      keep_staging_ms, state_times, created_ms)
+     VALUES (?, ?, ?, ?, 'submitted', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    input.tenant,
+    input.jobId,
+    input.name,
+    input.owner,
+    input.identity,
+    input.destination,
+    JSON.stringify(input.spec),
+    input.modelSha256,
+    input.retryCount,
+    JSON.stringify(input.errorBudget),
+    input.keepStagingMs,
+    JSON.stringify({ submitted: nowMs }),
+    nowMs,
+  );
+  const job = await existingJob(tx, input.tenant, input.jobId);
+  await recordEvent(tx, job, 'job.submitted', { name: input.name }, nowMs);
+  return { kind: 'created', job: await toJobRow(tx, job) };
+}
+
+/** A smaller error budget counts at once: a job that is past it already ends here. Not so once publish has begun. */
+async function resume(tx: Transaction, job: JobRecord, input: SubmitInput): Promise<SubmitOutcome> {
+  if (job.model_sha256 !== input.modelSha256) {
+    throw new Failure(
+      'MODEL_CHANGED',
+      `The unfinished job ${job.job_id} was started with the model of digest ${job.model_sha256}; now it is ${input.modelSha256}.`,
+    );
+  }
+  const limit = job.total_rows === null ? null : rejectLimit(input.errorBudget, job.total_rows);
+  const spec = { ...JSON.parse(job.spec), ...(input.resumeSettings as object | null) };
+  exactlyOne(
+    await tx.run(
+      `UPDATE job SET spec = ?, retry_count = ?, error_budget = ?, reject_limit = ?, keep_staging_ms = ?, resumes = resumes + 1
+        WHERE tenant = ? AND job_id = ?`,
+      JSON.stringify(spec),
+      input.retryCount,
+      JSON.stringify(input.errorBudget),
+      limit,
+      input.keepStagingMs,
+      job.tenant,
+      job.job_id,
+    ),
+  );
+  await recordEvent(tx, job, 'job.resumed', { resumes: job.resumes + 1 }, input.time.nowMs);
+  if (limit !== null && job.rows_rejected > limit && !isPublishing(job)) {
+    await moveJob(tx, job, 'failed', input.time.nowMs, { error: overBudget(job.rows_rejected, limit, []) });
+  }
+  return { kind: 'resumed', job: await toJobRow(tx, await existingJob(tx, job.tenant, job.job_id)) };
+}

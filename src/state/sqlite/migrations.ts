@@ -1,0 +1,32 @@
+import type { Database } from 'better-sqlite3';
+import { Failure } from '../../core/errors.ts';
+import { LEDGER } from './migrations/0001-ledger.ts';
+
+/** In order, forward only; a migration that was ever released is never edited. `src/state/schema.sql` is where they lead. */
+const MIGRATIONS: readonly string[] = [LEDGER];
+
+/** Brings the database to this program's version, each step in a transaction of its own. Throws STATE_TOO_NEW. */
+export function migrate(database: Database): void {
+  for (let version = versionOf(database); version !== MIGRATIONS.length; version = versionOf(database)) {
+    if (version > MIGRATIONS.length) {
+      throw new Failure(
+        'STATE_TOO_NEW',
+        `${database.name} has version ${version}; this program knows versions up to ${MIGRATIONS.length}.`,
+      );
+    }
+    database.transaction(step).immediate(database);
+  }
+}
+
+/** Looks at the version again inside the transaction: another process may have been faster. */
+function step(database: Database): void {
+  const version = versionOf(database);
+  const migration = MIGRATIONS[version];
+  if (migration === undefined) return;
+  database.exec(migration);
+  database.pragma(`user_version = ${version + 1}`);
+}
+
+function versionOf(database: Database): number {
+  return database.pragma('user_version', { simple: true }) as number;
+}

@@ -1,0 +1,183 @@
+/** Jobs, shards, snapshots, events. The constraints named in docs/ledger-spec.md are these. */
+export const LEDGER = `
+CREATE TABLE job (
+  tenant           TEXT    NOT NULL,
+  job_id           TEXT    NOT NULL,
+  name             TEXT    NOT NULL,
+  owner            TEXT,
+  state            TEXT    NOT NULL CHECK (state IN ('submitted', 'preparing', 'running', 'completing', 'completed', 'failed', 'cancelled')),
+  identity         TEXT    NOT NULL,
+  destination      TEXT    NOT NULL,
+  spec             TEXT    NOT NULL,
+  model_sha256     TEXT    NOT NULL,
+  retry_count      INTEGER NOT NULL CHECK (retry_count >= 0),
+  error_budget     TEXT    NOT NULL,
+  reject_limit     INTEGER CHECK (reject_limit >= 0),
+  keep_staging_ms  REAL    NOT NULL,
+  bound            TEXT,
+  total_rows       INTEGER CHECK (total_rows >= 0),
+  rows_read        INTEGER NOT NULL DEFAULT 0,
+  rows_scored      INTEGER NOT NULL DEFAULT 0,
+  rows_rejected    INTEGER NOT NULL DEFAULT 0,
+  rows_filtered    INTEGER NOT NULL DEFAULT 0,
+  shards_total     INTEGER NOT NULL DEFAULT 0,
+  shards_accepted  INTEGER NOT NULL DEFAULT 0,
+  next_shard_id    INTEGER NOT NULL DEFAULT 0,
+  retries          INTEGER NOT NULL DEFAULT 0,
+  resumes          INTEGER NOT NULL DEFAULT 0,
+  read_ms          REAL    NOT NULL DEFAULT 0,
+  model_ms         REAL    NOT NULL DEFAULT 0,
+  write_ms         REAL    NOT NULL DEFAULT 0,
+  error            TEXT,
+  checks           TEXT,
+  published        TEXT,
+  state_times      TEXT    NOT NULL,
+  created_ms       REAL    NOT NULL,
+  ended_ms         REAL,
+  cleaned_ms       REAL,
+  first_claim_ms   REAL,
+  last_complete_ms REAL,
+  task_fence       INTEGER NOT NULL DEFAULT 0,
+  task_kind        TEXT    CHECK (task_kind IN ('pin', 'audit', 'publish')),
+  task_worker      TEXT,
+  task_request_id  TEXT,
+  task_until       REAL,
+  task_not_before  REAL,
+  task_failures    INTEGER NOT NULL DEFAULT 0,
+  planned_fence    INTEGER,
+  audited_fence    INTEGER,
+  published_fence  INTEGER,
+  PRIMARY KEY (tenant, job_id),
+  CHECK (rows_scored >= 0 AND rows_rejected >= 0 AND rows_filtered >= 0),
+  CHECK (rows_read = rows_scored + rows_rejected + rows_filtered),
+  CHECK (rows_read <= COALESCE(total_rows, 0)),
+  CHECK (shards_accepted <= shards_total),
+  CHECK ((state IN ('completed', 'failed', 'cancelled')) = (ended_ms IS NOT NULL)),
+  CHECK ((state = 'failed') = (error IS NOT NULL)),
+  CHECK ((state = 'completed') = (published IS NOT NULL)),
+  CHECK (state NOT IN ('completing', 'completed') OR (rows_read = total_rows AND shards_accepted = shards_total)),
+  CHECK (state NOT IN ('running', 'completing', 'completed') OR planned_fence IS NOT NULL),
+  CHECK (state <> 'completed' OR audited_fence IS NOT NULL),
+  CHECK (state <> 'cancelled' OR audited_fence IS NULL),
+  CHECK (state IN ('completing', 'completed', 'failed') OR audited_fence IS NULL),
+  CHECK ((task_kind IS NULL) = (task_worker IS NULL)),
+  CHECK ((task_kind IS NULL) = (task_request_id IS NULL)),
+  CHECK ((task_kind IS NULL) = (task_until IS NULL)),
+  CHECK (task_kind IS NULL OR state IN ('preparing', 'completing')),
+  CHECK (cleaned_ms IS NULL OR ended_ms IS NOT NULL)
+) STRICT;
+
+CREATE UNIQUE INDEX one_unfinished_job_per_destination ON job (tenant, destination) WHERE ended_ms IS NULL;
+CREATE UNIQUE INDEX one_unfinished_job_per_identity ON job (tenant, identity) WHERE ended_ms IS NULL;
+CREATE INDEX unfinished_jobs ON job (created_ms, job_id) WHERE ended_ms IS NULL;
+CREATE INDEX uncleaned_jobs ON job (ended_ms) WHERE ended_ms IS NOT NULL AND cleaned_ms IS NULL;
+CREATE INDEX jobs_by_age ON job (tenant, created_ms);
+
+CREATE TRIGGER terminal_job_is_immutable
+BEFORE UPDATE OF
+  tenant, job_id, name, owner, state, identity, destination, spec, model_sha256, retry_count, error_budget, reject_limit,
+  keep_staging_ms, bound, total_rows, rows_read, rows_scored, rows_rejected, rows_filtered, shards_total, shards_accepted,
+  next_shard_id, retries, resumes, read_ms, model_ms, write_ms, error, checks, published, state_times, created_ms, ended_ms,
+  first_claim_ms, last_complete_ms, task_fence, task_kind, task_worker, task_request_id, task_until, task_not_before,
+  task_failures, planned_fence, audited_fence, published_fence
+ON job WHEN OLD.ended_ms IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a finished job never changes'); END;
+
+CREATE TRIGGER task_fence_never_falls BEFORE UPDATE OF task_fence ON job WHEN NEW.task_fence < OLD.task_fence
+BEGIN SELECT RAISE(ABORT, 'a fence never falls'); END;
+
+CREATE TABLE snapshot (
+  tenant  TEXT    NOT NULL,
+  job_id  TEXT    NOT NULL,
+  rows    INTEGER NOT NULL CHECK (rows >= 0),
+  columns TEXT    NOT NULL,
+  PRIMARY KEY (tenant, job_id),
+  FOREIGN KEY (tenant, job_id) REFERENCES job (tenant, job_id)
+) STRICT;
+
+CREATE TABLE snapshot_file (
+  tenant        TEXT    NOT NULL,
+  job_id        TEXT    NOT NULL,
+  position      INTEGER NOT NULL CHECK (position >= 0),
+  key           TEXT    NOT NULL,
+  size_bytes    INTEGER NOT NULL,
+  mtime_ns      TEXT    NOT NULL,
+  footer_sha256 TEXT    NOT NULL,
+  rows          INTEGER NOT NULL CHECK (rows >= 0),
+  row_groups    TEXT    NOT NULL,
+  PRIMARY KEY (tenant, job_id, position),
+  FOREIGN KEY (tenant, job_id) REFERENCES snapshot (tenant, job_id)
+) STRICT;
+
+CREATE TABLE shard (
+  tenant            TEXT    NOT NULL,
+  job_id            TEXT    NOT NULL,
+  shard_id          INTEGER NOT NULL CHECK (shard_id >= 0),
+  split_from        INTEGER,
+  row_start         INTEGER NOT NULL CHECK (row_start >= 0),
+  row_end           INTEGER NOT NULL,
+  state             TEXT    NOT NULL CHECK (state IN ('ready', 'leased', 'accepted', 'split')),
+  attempt           INTEGER NOT NULL CHECK (attempt >= 0),
+  failures          INTEGER NOT NULL DEFAULT 0,
+  deaths            INTEGER NOT NULL DEFAULT 0,
+  careful           INTEGER NOT NULL DEFAULT 0 CHECK (careful IN (0, 1)),
+  condemned         TEXT,
+  not_before        REAL,
+  worker            TEXT,
+  request_id        TEXT,
+  lease_until       REAL,
+  suspect_start     INTEGER,
+  suspect_end       INTEGER,
+  progress_rows     INTEGER NOT NULL DEFAULT 0,
+  progress_rejected INTEGER NOT NULL DEFAULT 0,
+  rows_read         INTEGER,
+  rows_scored       INTEGER,
+  rows_rejected     INTEGER,
+  rows_filtered     INTEGER,
+  part              TEXT,
+  rejects           TEXT,
+  PRIMARY KEY (tenant, job_id, shard_id),
+  FOREIGN KEY (tenant, job_id) REFERENCES job (tenant, job_id),
+  CHECK (row_start < row_end),
+  CHECK (state <> 'leased' OR attempt > 0),
+  CHECK ((state = 'leased') = (worker IS NOT NULL)),
+  CHECK ((state = 'leased') = (request_id IS NOT NULL)),
+  CHECK ((state = 'leased') = (lease_until IS NOT NULL)),
+  CHECK ((suspect_start IS NULL) = (suspect_end IS NULL)),
+  CHECK (suspect_start IS NULL OR (state = 'leased' AND row_start <= suspect_start AND suspect_start < suspect_end AND suspect_end <= row_end)),
+  CHECK (condemned IS NULL OR (careful = 1 AND row_end = row_start + 1)),
+  CHECK ((state = 'accepted') = (rows_read IS NOT NULL)),
+  CHECK (state <> 'accepted' OR (rows_scored IS NOT NULL AND rows_rejected IS NOT NULL AND rows_filtered IS NOT NULL)),
+  CHECK (rows_scored >= 0 AND rows_rejected >= 0 AND rows_filtered >= 0),
+  CHECK (rows_read = row_end - row_start AND rows_read = rows_scored + rows_rejected + rows_filtered),
+  CHECK (state = 'accepted' OR (part IS NULL AND rejects IS NULL)),
+  CHECK (state <> 'accepted' OR ((part IS NOT NULL OR rows_scored = 0) AND (rejects IS NOT NULL OR rows_rejected = 0)))
+) STRICT;
+
+CREATE UNIQUE INDEX one_shard_per_first_row ON shard (tenant, job_id, row_start) WHERE state <> 'split';
+CREATE UNIQUE INDEX one_shard_per_last_row ON shard (tenant, job_id, row_end) WHERE state <> 'split';
+CREATE UNIQUE INDEX one_lease_per_request ON shard (tenant, job_id, worker, request_id) WHERE state = 'leased';
+CREATE INDEX ready_shards ON shard (tenant, job_id, shard_id) WHERE state = 'ready';
+CREATE INDEX leases_by_time ON shard (lease_until) WHERE state = 'leased';
+CREATE INDEX leases_by_worker ON shard (worker) WHERE state = 'leased';
+
+CREATE TRIGGER ended_shard_is_immutable BEFORE UPDATE ON shard WHEN OLD.state IN ('accepted', 'split')
+BEGIN SELECT RAISE(ABORT, 'an accepted or split shard never changes'); END;
+
+CREATE TRIGGER ended_shard_stays BEFORE DELETE ON shard WHEN OLD.state = 'accepted'
+BEGIN SELECT RAISE(ABORT, 'an accepted shard is never removed'); END;
+
+CREATE TRIGGER attempt_never_falls BEFORE UPDATE OF attempt ON shard WHEN NEW.attempt < OLD.attempt
+BEGIN SELECT RAISE(ABORT, 'an attempt never falls'); END;
+
+CREATE TABLE event (
+  tenant TEXT    NOT NULL,
+  job_id TEXT    NOT NULL,
+  seq    INTEGER NOT NULL,
+  at_ms  REAL    NOT NULL,
+  type   TEXT    NOT NULL,
+  data   TEXT    NOT NULL,
+  PRIMARY KEY (tenant, job_id, seq),
+  FOREIGN KEY (tenant, job_id) REFERENCES job (tenant, job_id)
+) STRICT;
+`;
