@@ -38,6 +38,9 @@ type Mode = (typeof MODES)[number];
 type State = (typeof STATES)[number];
 type Victim = (typeof VICTIMS)[number];
 
+/** About how long a state lasts here: kills fall anywhere into it. */
+const PATIENCE_MS: Record<State, number> = { preparing: 250, running: 500, completing: 120 };
+
 const random = seeded(Number(options.seed));
 const home = mkdtempSync(join(tmpdir(), 'batchwright-kills-'));
 const histogram = new Map<string, number>();
@@ -51,7 +54,12 @@ try {
   const input = join(home, 'input');
   mkdirSync(input);
   for (let file = 0; file < 4; file += 1) {
-    await writeTable(join(input, `${file}.parquet`), { rows: ROWS / 4, features: 20, rowGroup: 20_000, from: (file * ROWS) / 4 });
+    await writeTable(join(input, `${file}.parquet`), {
+      rows: ROWS / 4,
+      features: 20,
+      rowGroup: 20_000,
+      from: (file * ROWS) / 4,
+    });
   }
   writeFileSync(join(home, 'model.onnx'), mlpModel());
   const undisturbed = await undisturbedRun(input);
@@ -104,7 +112,10 @@ async function oneJob(mode: Mode, target: State, input: string, undisturbed: str
     }
     const ended = await run.ended;
     if (ended.code === 0) break;
-    if (ended.signal !== 'SIGKILL') fail(`run ${round} of job ${jobs} (${mode}) ended with ${ended.code}:\n${ended.stderr}\n${ended.stdout}`);
+    if (ended.signal !== 'SIGKILL')
+      fail(
+        `run ${round} of job ${jobs} (${mode}) ended with ${ended.code}:\n${ended.stderr}\n${ended.stdout}`,
+      );
     if (round > 20) fail('the job does not come to an end');
   }
   await watcher.stop();
@@ -112,15 +123,31 @@ async function oneJob(mode: Mode, target: State, input: string, undisturbed: str
   const doubled = scoredTwice(folder);
   rescored += doubled;
   leasedAtKills += leased;
-  if (doubled > leased) fail(`${doubled} rows were claimed again, but only ${leased} were leased when something was killed`);
+  if (doubled > leased)
+    fail(`${doubled} rows were claimed again, but only ${leased} were leased when something was killed`);
   rmSync(folder, { recursive: true, force: true });
 }
 
 function command(folder: string, input: string, mode: Mode): string[] {
   const flags = mode === 'new' ? [] : ['--mode', mode];
   return [
-    'run', '--json', '--model', join(home, 'model.onnx'), '--input', join(input, '*.parquet'), '--output', join(folder, 'out'),
-    '--key', 'id', '--features', featureNames(20).join(','), '--parallelism', '2', '--state', join(folder, 'state'), ...flags,
+    'run',
+    '--json',
+    '--model',
+    join(home, 'model.onnx'),
+    '--input',
+    join(input, '*.parquet'),
+    '--output',
+    join(folder, 'out'),
+    '--key',
+    'id',
+    '--features',
+    featureNames(20).join(','),
+    '--parallelism',
+    '2',
+    '--state',
+    join(folder, 'state'),
+    ...flags,
   ];
 }
 
@@ -135,7 +162,10 @@ async function killAt(run: RunningCli, folder: string, target: State): Promise<H
   const ledger = await ledgerOf(folder, run);
   if (ledger === null) return null;
   try {
-    const seen = await until(run, () => STATES.indexOf(currentState(ledger) as State) >= STATES.indexOf(target));
+    const seen = await until(
+      run,
+      () => STATES.indexOf(currentState(ledger) as State) >= STATES.indexOf(target),
+    );
     if (!seen) return null;
     await pause(random() * PATIENCE_MS[target]);
     const victim = VICTIMS[Math.floor(random() * VICTIMS.length)] as Victim;
@@ -156,9 +186,6 @@ async function killAt(run: RunningCli, folder: string, target: State): Promise<H
   }
 }
 
-/** About how long a state lasts here: kills fall anywhere into it. */
-const PATIENCE_MS: Record<State, number> = { preparing: 250, running: 500, completing: 120 };
-
 async function ledgerOf(folder: string, run: RunningCli): Promise<Database.Database | null> {
   const file = join(folder, 'state', 'ledger.sqlite');
   let ledger: Database.Database | null = null;
@@ -178,7 +205,9 @@ async function ledgerOf(folder: string, run: RunningCli): Promise<Database.Datab
 
 /** Of the newest job. */
 function currentState(ledger: Database.Database): string {
-  const row = ledger.prepare<[], { state: string }>('SELECT state FROM job ORDER BY created_ms DESC, rowid DESC LIMIT 1').get();
+  const row = ledger
+    .prepare<[], { state: string }>('SELECT state FROM job ORDER BY created_ms DESC, rowid DESC LIMIT 1')
+    .get();
   return row?.state ?? 'none';
 }
 
@@ -221,7 +250,8 @@ function pidsOf(manager: number, victim: Victim): number[] {
         return [];
       }
     });
-  const of = (kind: string) => children.filter((child) => child.arguments.includes(kind)).map(({ pid }) => pid);
+  const of = (kind: string) =>
+    children.filter((child) => child.arguments.includes(kind)).map(({ pid }) => pid);
   if (victim === 'worker') return of('worker').slice(0, 1);
   if (victim === 'task') return of('task');
   if (victim === 'manager') return [manager];
@@ -235,7 +265,8 @@ function watch(output: string, allowed: ReadonlySet<number>): { stop(): Promise<
     while (!stopped) {
       const rows = await visibleRows(output);
       polls += 1;
-      if (rows !== null && !allowed.has(rows)) fail(`a reader saw ${rows} rows; allowed: ${[...allowed].join(', ')}`);
+      if (rows !== null && !allowed.has(rows))
+        fail(`a reader saw ${rows} rows; allowed: ${[...allowed].join(', ')}`);
       await pause(5);
     }
   })();
@@ -251,7 +282,7 @@ function watch(output: string, allowed: ReadonlySet<number>): { stop(): Promise<
 async function visibleRows(output: string): Promise<number | null> {
   try {
     const [row] = await sql(`SELECT count(*) AS rows FROM read_parquet('${output}/**/part-*.parquet')`);
-    return Number(row?.['rows']);
+    return Number(row?.rows);
   } catch (error) {
     if (/No files found|No such file|Cannot open file|could not be opened/i.test(String(error))) return null;
     throw error;
@@ -260,14 +291,17 @@ async function visibleRows(output: string): Promise<number | null> {
 
 async function compare(output: string, undisturbed: string, mode: Mode): Promise<void> {
   const times = mode === 'append' ? 2 : 1;
-  const expected = Array.from({ length: times }, () => `SELECT id, score FROM read_parquet('${undisturbed}')`).join(' UNION ALL ');
+  const expected = Array.from(
+    { length: times },
+    () => `SELECT id, score FROM read_parquet('${undisturbed}')`,
+  ).join(' UNION ALL ');
   const found = `SELECT id, score FROM read_parquet('${output}/**/part-*.parquet')`;
   const [row] = await sql(
     `SELECT (SELECT count(*) FROM (${expected} EXCEPT ALL (${found}))) AS missing,
             (SELECT count(*) FROM (${found} EXCEPT ALL (${expected}))) AS extra`,
   );
-  if (Number(row?.['missing']) !== 0 || Number(row?.['extra']) !== 0) {
-    fail(`job ${jobs} (${mode}): ${row?.['missing']} rows are missing, ${row?.['extra']} are too many`);
+  if (Number(row?.missing) !== 0 || Number(row?.extra) !== 0) {
+    fail(`job ${jobs} (${mode}): ${row?.missing} rows are missing, ${row?.extra} are too many`);
   }
 }
 
@@ -276,14 +310,22 @@ function hits(mode: Mode, state: State): number {
 }
 
 function report(): void {
-  console.log(`\n${''.padEnd(24)}${VICTIMS.map((victim) => victim.padStart(9)).join('')}${'hits'.padStart(9)}`);
+  console.log(
+    `\n${''.padEnd(24)}${VICTIMS.map((victim) => victim.padStart(9)).join('')}${'hits'.padStart(9)}`,
+  );
   for (const mode of MODES) {
     for (const state of STATES) {
-      const counts = VICTIMS.map((victim) => String(histogram.get(`${mode}/${state}/${victim}`) ?? 0).padStart(9));
-      console.log(`${mode.padEnd(11)}${state.padEnd(13)}${counts.join('')}${String(hits(mode, state)).padStart(9)}`);
+      const counts = VICTIMS.map((victim) =>
+        String(histogram.get(`${mode}/${state}/${victim}`) ?? 0).padStart(9),
+      );
+      console.log(
+        `${mode.padEnd(11)}${state.padEnd(13)}${counts.join('')}${String(hits(mode, state)).padStart(9)}`,
+      );
     }
   }
-  console.log(`\n${jobs} jobs, ${polls} looks at the destination, ${rescored} rows claimed again (${leasedAtKills} were leased at kills); no violation`);
+  console.log(
+    `\n${jobs} jobs, ${polls} looks at the destination, ${rescored} rows claimed again (${leasedAtKills} were leased at kills); no violation`,
+  );
 }
 
 async function until(run: RunningCli, condition: () => boolean): Promise<boolean> {

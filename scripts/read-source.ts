@@ -24,7 +24,9 @@ export function readSource(text: string): Source {
     const at = match.index + match[0].length - 1;
     const from = strings.get(at);
     const typeOnly = /^(import|export)\s+type\b/.test(match[0]);
-    return from === undefined ? [] : [{ from, line: code.slice(0, match.index).split('\n').length, typeOnly }];
+    return from === undefined
+      ? []
+      : [{ from, line: code.slice(0, match.index).split('\n').length, typeOnly }];
   });
   const rest = code.replaceAll(REEXPORT, '').trim();
   return { imports, code, onlyReexports: rest === '' && code.trim() !== '' };
@@ -35,7 +37,8 @@ const IMPORT = /\b(?:import|export)\b(?:[\s\w$*{},]*?\bfrom)?\s*\(?\s*['"]/g;
 const REEXPORT = /\bexport\s+(?:type\s+)?(?:\*(?:\s+as\s+[\w$]+)?|\{[^}]*\})\s*from\s*(['"])\s*\1\s*;?/g;
 
 /** A regular expression can stand where no value ends. */
-const BEFORE_REGEX = /(?:^|[([{,;=:?!&|+\-*%<>~^}]|\b(?:return|typeof|case|in|of|do|else|void|throw|await|yield))\s*$/;
+const BEFORE_REGEX =
+  /(?:^|[([{,;=:?!&|+\-*%<>~^}]|\b(?:return|typeof|case|in|of|do|else|void|throw|await|yield))\s*$/;
 
 function blank(text: string): { code: string; strings: Map<number, string> } {
   const out = [...text.replaceAll(/[\u{10000}-\u{10ffff}]/gu, '  ')];

@@ -25,6 +25,8 @@ test('a test file that cannot even be loaded is not overlooked', () => {
     testResults: [...green.testResults, { status: 'failed', assertionResults: [] }],
   };
   expect(closingLine([testResult(broken, 1)], false)).toEqual({ line: '5 passed, 1 failed', failed: true });
+  const brokenBesideRed = { ...broken, numFailedTests: 1 };
+  expect(closingLine([testResult(brokenBesideRed, 1)], false).line).toBe('5 passed, 2 failed');
 });
 
 test('a runner that crashes, reports nothing or runs nothing is not taken for green', () => {

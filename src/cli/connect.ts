@@ -29,7 +29,7 @@ export async function connect(statePath: string, work: boolean): Promise<Connect
       return { client: clientOf(endpoint, 8), endpoint, embedded: null, close: async () => {} };
     }
     try {
-      const embedded = await openEmbeddedManager(folder, work);
+      const embedded = await openEmbeddedManager(folder, { work });
       return { client: clientOf(embedded.endpoint, 8), endpoint: embedded.endpoint, embedded, close: () => embedded.close() };
     } catch (error) {
       const locked = error instanceof Failure && error.code === 'STATE_LOCKED';

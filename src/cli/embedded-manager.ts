@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import type { Compute } from '../compute/compute.ts';
 import { createLocalCompute } from '../compute/local/local-compute.ts';
-import { isProvablyDead } from '../compute/local/process-identity.ts';
+import { isProvablyDead, processIdentity } from '../compute/local/process-identity.ts';
 import { createServer } from '../http/server.ts';
 import { createChanges } from '../manager/changes.ts';
 import { createManager } from '../manager/manager.ts';
@@ -31,21 +32,30 @@ const ADMIN_TOKEN_MS = 365 * 24 * 3_600_000;
 const LEASE_MS = 10_000;
 const MAX_CONCURRENT_JOBS = 3;
 const KEEP_STAGING_MS = 168 * 3_600_000;
-/** On this machine the storage is the whole file system: inputs, models and outputs lie wherever the user says. */
-const STORAGE_ROOT = '/';
+/** On one machine inputs, models and outputs lie wherever the user says. */
+const WHOLE_FILE_SYSTEM = '/';
 
-/**
- * Fails with STATE_LOCKED when another process is the manager of this folder.
- * `work` false: answers questions about jobs, but works on none.
- */
-export async function openEmbeddedManager(folder: StateFolder, work: boolean): Promise<EmbeddedManager> {
+export interface EmbeddedOptions {
+  /** False: answers questions about jobs, but works on none. */
+  readonly work: boolean;
+  /** Default: the whole file system. */
+  readonly storageRoot?: string;
+  /** Absolute path, inside the storage, for workspaces and models. Default: in the state folder. */
+  readonly workspace?: string;
+  /** Default: one worker process for each core. */
+  readonly compute?: Compute;
+}
+
+/** Fails with STATE_LOCKED when another process is the manager of this folder. */
+export async function openEmbeddedManager(folder: StateFolder, options: EmbeddedOptions): Promise<EmbeddedManager> {
+  const { work, storageRoot = WHOLE_FILE_SYSTEM, workspace = folder.workspace } = options;
   const lock = acquireManagerLock(folder.path);
   const ledger = await openLedger({ folder: folder.path, random: systemRandom });
   const log = openFileLog(join(folder.logs, 'manager.log'), { pid: process.pid });
-  const storage = createLocalStorage({ root: STORAGE_ROOT });
+  const storage = createLocalStorage({ root: storageRoot });
   const program = thisProgram();
   const tokens = createTokens(tokenSecret(folder));
-  const sink = createFilesSink({ storage });
+  const sink = createFilesSink({ storage, process: { identity: processIdentity(process.pid), isProvablyDead } });
   let managerUrl = '';
   const manager = createManager({
     ledger,
@@ -55,18 +65,18 @@ export async function openEmbeddedManager(folder: StateFolder, work: boolean): P
     log,
     tokens,
     changes: createChanges(systemClock),
-    compute: createLocalCompute({ program, storageRoot: STORAGE_ROOT }),
+    compute: options.compute ?? createLocalCompute({ program, storageRoot }),
     registry: createLocalRegistry({ companionsOf: runtimes.onnx.companions }),
     checkSourceUnchanged: (spec, snapshot) => parquetSource.checkUnchanged({ paths: spec.input.path }, snapshot, storage),
     checkDestination: (spec, jobId, adopt) => sink.check({ spec, jobId, adopt }),
     discardAtDestination: (spec, jobId) => sink.discard({ spec, jobId }),
-    startTask: (request) => startTaskProcess(program, managerUrl, request),
+    startTask: (request) => startTaskProcess(program, { managerUrl, storageRoot }, request),
     isProvablyDead,
     settings: {
       leaseMs: LEASE_MS,
       maxConcurrentJobs: MAX_CONCURRENT_JOBS,
       keepStagingMs: KEEP_STAGING_MS,
-      workspaceKey: storage.keyOf(folder.workspace),
+      workspaceKey: storage.keyOf(workspace),
       logFolder: folder.logs,
       worksOn: work ? 'submitted-here' : 'nothing',
     },

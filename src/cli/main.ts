@@ -125,7 +125,8 @@ program
 program
   .command('task', { hidden: true })
   .requiredOption('--manager <url>')
-  .action(async (options: { manager: string }) => {
+  .requiredOption('--storage <folder>')
+  .action(async (options: { manager: string; storage: string }) => {
     const { taskCommand } = await import('./commands/task.ts');
     await finish({ json: false }, () => taskCommand(options));
   });

@@ -1,10 +1,15 @@
-import type { Program } from '../compute/local/spawn-child.ts';
-import { spawnChild } from '../compute/local/spawn-child.ts';
+import { type Program, spawnChild } from '../compute/local/spawn-child.ts';
 import type { TaskProcess, TaskRequest } from '../manager/manager-deps.ts';
 
+export interface TaskPlace {
+  readonly managerUrl: string;
+  readonly storageRoot: string;
+}
+
 /** Starts the task process of a job beside the manager. */
-export function startTaskProcess(program: Program, managerUrl: string, request: TaskRequest): TaskProcess {
-  const child = spawnChild(program, ['task', '--manager', managerUrl], request.token, request.logFile);
+export function startTaskProcess(program: Program, place: TaskPlace, request: TaskRequest): TaskProcess {
+  const command = ['task', '--manager', place.managerUrl, '--storage', place.storageRoot];
+  const child = spawnChild(program, command, request.token, request.logFile);
   let ended = false;
   const exit = (code: number | null, signal: string | null) => {
     if (ended) return;

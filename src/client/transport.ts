@@ -24,18 +24,21 @@ export function createTransport(options: TransportOptions): Call {
     let cause: unknown;
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       if (attempt > 0) await options.sleep(Math.min(3_000, 100 * 2 ** (attempt - 1)));
+      // Made outside of the try: a mistake of ours in here must not look like a silent manager.
+      const url = new URL(path, managerUrl);
+      const request: RequestInit = {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(Math.ceil(timeoutMs)),
+      };
       let response: Response;
       let text: string;
       try {
-        response = await options.fetch(new URL(path, managerUrl), {
-          method,
-          headers: {
-            authorization: `Bearer ${token}`,
-            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-          signal: AbortSignal.timeout(timeoutMs),
-        });
+        response = await options.fetch(url, request);
         text = await response.text();
       } catch (error) {
         cause = error;

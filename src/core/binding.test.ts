@@ -66,6 +66,8 @@ test('another number of features than the model takes is refused, with both side
     expect(message).toContain('charges DOUBLE');
   }
   const flat = { inputs: [input('x', [null])], outputs: [SCORE] };
+  const free = { inputs: [input('x', [null, null])], outputs: [SCORE] };
+  expect(failure(free, { features: [], columns: TABLE }).code).toBe('MODEL_BINDING');
   expect(failure(flat, { features: ['tenure', 'charges'], columns: TABLE }).code).toBe('MODEL_BINDING');
 });
 

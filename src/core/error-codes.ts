@@ -58,6 +58,7 @@ export const ERROR_CODES = {
   DESTINATION_BUSY: { scope: 'job', meaning: 'Another unfinished job writes to the same destination.', next: 'Wait for it, resume it or cancel it.' },
   DESTINATION_IN_INPUT: { scope: 'job', meaning: 'The destination lies inside the input, or the input inside the destination.', next: 'Choose a destination outside the input.' },
   DESTINATION_UNWRITABLE: { scope: 'job', meaning: 'The destination cannot be written.', next: 'Check permissions and that every folder of the path is a folder.' },
+  PUBLISH_SUPERSEDED: { scope: 'shard', meaning: 'A newer task has taken over the publishing of this job.', next: 'Nothing to do: the newer task goes on.' },
 
   // The machine
   DISK_FULL: { scope: 'job', meaning: 'No space is left on a disk that the job writes to.', next: 'Free space, then run the same command again: the job goes on where it was.' },
@@ -91,6 +92,7 @@ export const ERROR_CODES = {
   VERIFY_PART_MISSING: { scope: 'job', meaning: 'A file of the result is missing.', next: 'Do not use this result.' },
   VERIFY_PART_ADDED: { scope: 'job', meaning: 'The result holds a file that the manifest does not name.', next: 'Remove the file, or do not use this result.' },
   VERIFY_FOREIGN_KEY: { scope: 'job', meaning: 'The manifest is signed by a key that is not trusted here.', next: 'Pass the signer\'s public key with --key if you trust it.' },
+  KEY_UNUSABLE: { scope: 'job', meaning: 'A signing key, or a public key given, cannot be used.', next: 'Correct what the message names; a signing key is an Ed25519 key in PEM that only its owner can read.' },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

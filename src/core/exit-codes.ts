@@ -74,6 +74,7 @@ const EXITS: Readonly<Record<ErrorCode, ExitCode>> = {
   STATE_TOO_NEW: 1,
   UNAUTHORIZED: 1,
   REQUEST_INVALID: 1,
+  PUBLISH_SUPERSEDED: 1,
   MANAGER_UNREACHABLE: 1,
   INTERNAL: 1,
   VERIFY_NOT_A_RESULT: 4,
@@ -82,4 +83,5 @@ const EXITS: Readonly<Record<ErrorCode, ExitCode>> = {
   VERIFY_PART_MISSING: 4,
   VERIFY_PART_ADDED: 4,
   VERIFY_FOREIGN_KEY: 5,
+  KEY_UNUSABLE: 2,
 };

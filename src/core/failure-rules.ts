@@ -76,7 +76,8 @@ export function afterFailedAttempt(
   retryCount: number,
   float: number,
 ): Verdict {
-  if (isPermanent(trouble.report.code, trouble.permanent)) return { next: 'fail-job', report: trouble.report };
+  if (isPermanent(trouble.report.code, trouble.permanent))
+    return { next: 'fail-job', report: trouble.report };
 
   const suspect = inside(trouble.suspect, shard.range);
   const narrows = suspect !== null && rangeRows(suspect) < rangeRows(shard.range);
@@ -85,12 +86,14 @@ export function afterFailedAttempt(
   const condemnation = condemnationCode(trouble);
   if (shard.careful && suspect !== null && rangeRows(shard.range) === 1 && condemnation !== null) {
     const deaths = shard.deaths + 1;
-    const condemned = deaths < DEATHS_UNTIL_CONDEMNED ? shard.condemned : condemn(shard.range.start, condemnation, deaths);
+    const condemned =
+      deaths < DEATHS_UNTIL_CONDEMNED ? shard.condemned : condemn(shard.range.start, condemnation, deaths);
     return { next: 'retry', failures: shard.failures, deaths, careful: true, condemned, delayMs: 0 };
   }
 
   const failures = shard.failures + 1;
-  if (failures > retryCount) return { next: 'fail-job', report: exhausted(shard.range, failures, trouble.report) };
+  if (failures > retryCount)
+    return { next: 'fail-job', report: exhausted(shard.range, failures, trouble.report) };
   const delayMs = shard.careful && trouble.kind === 'death' ? 0 : backoffMs(failures, float);
   if (narrows) return { next: 'cut', suspect, failures, delayMs };
 

@@ -85,8 +85,17 @@ export class BatchQueue {
     for (const [type, count] of this.#counts) {
       if (type !== 'string') bytes.set(type, new Uint8Array(count * stride * elementBytes(type)));
     }
-    const strings = this.#features.map(({ type }) => (type === 'string' ? new Array<string>(stride).fill('') : null));
-    const block: Block = { stride, filled: 0, rowNumbers: new Float64Array(stride), bytes, strings, columns: [] };
+    const strings = this.#features.map(({ type }) =>
+      type === 'string' ? new Array<string>(stride).fill('') : null,
+    );
+    const block: Block = {
+      stride,
+      filled: 0,
+      rowNumbers: new Float64Array(stride),
+      bytes,
+      strings,
+      columns: [],
+    };
     block.columns = this.#features.map((feature, index) => this.#columnOf(block, feature, index, stride));
     return block;
   }
@@ -127,7 +136,12 @@ export class BatchQueue {
     }
   }
 
-  #columnOf(block: Block, feature: { column: string; type: ElementType }, index: number, rows: number): Column {
+  #columnOf(
+    block: Block,
+    feature: { column: string; type: ElementType },
+    index: number,
+    rows: number,
+  ): Column {
     const { column: name, type } = feature;
     const strings = block.strings[index];
     if (strings !== null && strings !== undefined) {
@@ -169,7 +183,12 @@ export function elementBytes(type: ElementType): number {
   return ARRAYS[type].BYTES_PER_ELEMENT;
 }
 
-export function viewOf(type: Exclude<ElementType, 'string'> | ElementType, buffer: ArrayBuffer, byteOffset: number, length: number): Exclude<Values, string[]> {
+export function viewOf(
+  type: Exclude<ElementType, 'string'> | ElementType,
+  buffer: ArrayBuffer,
+  byteOffset: number,
+  length: number,
+): Exclude<Values, string[]> {
   if (type === 'string') throw new Error('strings have no view');
   return new ARRAYS[type](buffer, byteOffset, length);
 }

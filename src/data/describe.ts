@@ -1,12 +1,14 @@
 import type { Connection } from '@duckdb/node-bindings';
 import { Failure } from '../core/errors.ts';
-import type { SourceColumn } from '../core/snapshot.ts';
 import { queryJson, quotePath, quoteText } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
 import type { DescribedFile } from './engine.ts';
 
 /** Files whose footers are read by one statement. */
 const FILES_PER_STATEMENT = 500;
+
+/** With more files than this, null counts are not looked up: columns then count as nullable, which costs a look at masks. */
+const FILES_WITH_STATISTICS = 200;
 
 /** Names that DuckDB itself gives to the place of a row; a column of the same name would hide it. */
 export const RESERVED_NAMES: readonly string[] = ['file_row_number', 'file_index'];
@@ -15,13 +17,18 @@ export const RESERVED_NAMES: readonly string[] = ['file_row_number', 'file_index
  * Footer facts of Parquet files; see `DataEngine.describe`. Columns of all files are those of the first one, in its
  * order; other files may have them in another order. 2,000 files of 20 columns: about 1 s.
  */
-export async function describeFiles(connection: Connection, paths: readonly string[], signal: AbortSignal): Promise<DescribedFile[]> {
+export async function describeFiles(
+  connection: Connection,
+  paths: readonly string[],
+  signal: AbortSignal,
+): Promise<DescribedFile[]> {
   const described: DescribedFile[] = [];
   const columnsOf = schemaReader(connection);
+  const statistics = paths.length <= FILES_WITH_STATISTICS;
   for (let from = 0; from < paths.length; from += FILES_PER_STATEMENT) {
     signal.throwIfAborted();
     const some = paths.slice(from, from + FILES_PER_STATEMENT);
-    const footers = await readFooters(connection, some);
+    const footers = await readFooters(connection, some, statistics);
     for (const [index, path] of some.entries()) {
       const footer = footers[index] as Footer;
       const { columns, lossy } = await columnsOf(path, footer.schema);
@@ -33,13 +40,15 @@ export async function describeFiles(connection: Connection, paths: readonly stri
         columns: columns.map(({ name, type }) => ({
           name,
           type: lossy.get(name) ?? type,
-          neverNull: footer.rows === 0 || nulls.get(name) === true,
+          neverNull: footer.rows === 0 || (!NESTED.test(type) && nulls.get(name) === true),
         })),
       });
     }
   }
   return inFirstOrder(described);
 }
+
+const NESTED = /\[\]$|^(STRUCT|MAP)\(/;
 
 interface Footer {
   readonly rows: number;
@@ -50,14 +59,18 @@ interface Footer {
   readonly nulls: readonly { readonly name: string; readonly never: boolean }[];
 }
 
-async function readFooters(connection: Connection, paths: readonly string[]): Promise<Footer[]> {
+async function readFooters(
+  connection: Connection,
+  paths: readonly string[],
+  statistics: boolean,
+): Promise<Footer[]> {
   try {
-    return await queryFooters(connection, paths);
+    return await queryFooters(connection, paths, statistics);
   } catch (error) {
     // One bad file fails them all: find out which.
     for (const path of paths) {
       try {
-        await queryFooters(connection, [path]);
+        await queryFooters(connection, [path], true);
       } catch (cause) {
         throw blame(path, cause);
       }
@@ -66,48 +79,75 @@ async function readFooters(connection: Connection, paths: readonly string[]): Pr
   }
 }
 
-async function queryFooters(connection: Connection, paths: readonly string[]): Promise<Footer[]> {
+async function queryFooters(
+  connection: Connection,
+  paths: readonly string[],
+  statistics: boolean,
+): Promise<Footer[]> {
   const list = `[${paths.map(quotePath).join(', ')}]`;
-  const files = await queryJson<{ file_name: string; num_rows: number }>(
+  const files = await queryJson<{ file_name: string; num_rows: number; num_row_groups: number }>(
     connection,
-    `SELECT file_name, num_rows FROM parquet_file_metadata(${list})`,
-  );
-  const groups = await queryJson<{ file_name: string; sizes: number[] }>(
-    connection,
-    `SELECT file_name, list(rows ORDER BY row_group_id) AS sizes
-     FROM (SELECT file_name, row_group_id, any_value(row_group_num_rows) AS rows
-           FROM parquet_metadata(${list}) GROUP BY ALL)
-     GROUP BY file_name`,
-  );
-  const nulls = await queryJson<{ file_name: string; columns: { name: string; never: boolean }[] }>(
-    connection,
-    `SELECT file_name, list({name: name, never: never}) AS columns
-     FROM (SELECT file_name, path_in_schema AS name, bool_and(coalesce(stats_null_count = 0, false)) AS never
-           FROM parquet_metadata(${list}) GROUP BY ALL)
-     GROUP BY file_name`,
+    `SELECT file_name, num_rows, num_row_groups FROM parquet_file_metadata(${list})`,
   );
   const schemas = await queryJson<{ file_name: string; schema: string }>(
     connection,
-    `SELECT file_name, md5(string_agg(to_json([name, type, type_length, num_children::VARCHAR, converted_type, scale::VARCHAR,
-            precision::VARCHAR, logical_type, duckdb_type])::VARCHAR, ',')) AS schema
+    `SELECT file_name, md5(string_agg(to_json([name, type, type_length, num_children::VARCHAR, converted_type,
+            scale::VARCHAR, precision::VARCHAR, logical_type, duckdb_type])::VARCHAR, ',')) AS schema
      FROM parquet_schema(${list}) WHERE name IS NOT NULL GROUP BY file_name`,
   );
-  const sizesOf = new Map(groups.map((row) => [row.file_name, row.sizes]));
-  const nullsOf = new Map(nulls.map((row) => [row.file_name, row.columns]));
+  const detailed = files.filter(({ num_row_groups }) => statistics || num_row_groups > 1);
+  const detailsOf = await queryDetails(
+    connection,
+    detailed.map(({ file_name }) => file_name),
+  );
   const schemaOf = new Map(schemas.map((row) => [row.file_name, row.schema]));
-  const rowsOf = new Map(files.map((row) => [row.file_name, row.num_rows]));
+  const fileOf = new Map(files.map((row) => [row.file_name, row]));
   return paths.map((path) => {
-    const rows = rowsOf.get(path);
+    const file = fileOf.get(path);
     const schema = schemaOf.get(path);
-    const rowGroups = sizesOf.get(path) ?? [];
-    if (rows === undefined || schema === undefined) throw new Error(`Parquet footer of ${path} was not answered`);
-    if (rows < 0 || rowGroups.some((size) => size < 0) || rowGroups.reduce((sum, size) => sum + size, 0) !== rows) {
-      throw new Failure('SOURCE_CORRUPT', `${path} contradicts itself: its row groups do not add up to its ${rows} rows.`, {
-        place: { file: path },
-      });
+    if (file === undefined || schema === undefined) throw new Error(`the footer of ${path} was not answered`);
+    const rows = file.num_rows;
+    const details = detailsOf.get(path);
+    const rowGroups = details?.sizes ?? (file.num_row_groups === 0 ? [] : [rows]);
+    if (rowGroups.some((size) => size < 0) || rowGroups.reduce((sum, size) => sum + size, 0) !== rows) {
+      throw new Failure(
+        'SOURCE_CORRUPT',
+        `${path} contradicts itself: its row groups do not add up to its ${rows} rows.`,
+        { place: { file: path } },
+      );
     }
-    return { rows, rowGroups, schema, nulls: nullsOf.get(path) ?? [] };
+    return { rows, rowGroups, schema, nulls: details?.nulls ?? [] };
   });
+}
+
+interface FooterDetails {
+  readonly sizes: number[];
+  readonly nulls: { readonly name: string; readonly never: boolean }[];
+}
+
+/** Row groups and null counts. This is the slow part of a footer: DuckDB prints all statistics. */
+async function queryDetails(
+  connection: Connection,
+  paths: readonly string[],
+): Promise<Map<string, FooterDetails>> {
+  if (paths.length === 0) return new Map();
+  const rows = await queryJson<FooterDetails & { file_name: string }>(
+    connection,
+    `WITH chunk AS MATERIALIZED (
+       SELECT file_name, row_group_id, row_group_num_rows, path_in_schema, stats_null_count
+       FROM parquet_metadata([${paths.map(quotePath).join(', ')}])),
+     sizes AS (
+       SELECT file_name, list(rows ORDER BY row_group_id) AS sizes
+       FROM (SELECT file_name, row_group_id, any_value(row_group_num_rows) AS rows FROM chunk GROUP BY ALL)
+       GROUP BY file_name),
+     nulls AS (
+       SELECT file_name, list({name: name, never: never}) AS nulls
+       FROM (SELECT file_name, path_in_schema AS name, bool_and(coalesce(stats_null_count = 0, false)) AS never
+             FROM chunk GROUP BY ALL)
+       GROUP BY file_name)
+     SELECT file_name, sizes, nulls FROM sizes JOIN nulls USING (file_name)`,
+  );
+  return new Map(rows.map((row) => [row.file_name, row]));
 }
 
 interface Schema {
@@ -164,13 +204,23 @@ async function readSchema(connection: Connection, path: string): Promise<Schema>
     const top = nodes[at] as SchemaNode;
     const column = columns[names.length];
     names.push(top.name);
-    const loss = nodes.slice(at, end).map(lossOf).find((found) => found !== null);
+    const loss = nodes
+      .slice(at, end)
+      .map(lossOf)
+      .find((found) => found !== null);
     if (loss !== undefined && loss !== null && column !== undefined) {
-      lossy.set(column.name, end === at + 1 && loss.startsWith('DECIMAL') ? loss : `${column.type} holding ${loss}`);
+      lossy.set(
+        column.name,
+        end === at + 1 && loss.startsWith('DECIMAL') ? loss : `${column.type} holding ${loss}`,
+      );
     }
     at = end;
   }
-  refuseUnclearNames(path, names, columns.map(({ name }) => name));
+  refuseUnclearNames(
+    path,
+    names,
+    columns.map(({ name }) => name),
+  );
   return { columns, lossy };
 }
 
@@ -187,9 +237,11 @@ function endOf(nodes: readonly SchemaNode[], at: number): number {
 function lossOf(node: SchemaNode): string | null {
   if (node.type === 'INT96') return 'INT96 nanoseconds';
   const logical = node.logical_type ?? '';
-  if (/isAdjustedToUTC=1/.test(logical) && /NANOS=NanoSeconds/.test(logical)) return 'nanoseconds with time zone';
+  if (/isAdjustedToUTC=1/.test(logical) && /NANOS=NanoSeconds/.test(logical))
+    return 'nanoseconds with time zone';
   const isDecimal = node.converted_type === 'DECIMAL' || logical.startsWith('DecimalType');
-  if (isDecimal && node.duckdb_type === 'DOUBLE') return `DECIMAL(${node.precision ?? digits(logical, 'precision')},${node.scale ?? digits(logical, 'scale')})`;
+  if (isDecimal && node.duckdb_type === 'DOUBLE')
+    return `DECIMAL(${node.precision ?? digits(logical, 'precision')},${node.scale ?? digits(logical, 'scale')})`;
   return null;
 }
 
@@ -201,15 +253,23 @@ function digits(logical: string, field: string): string {
 function refuseUnclearNames(path: string, written: readonly string[], read: readonly string[]): void {
   for (const [index, name] of written.entries()) {
     if (read[index] !== name) {
-      throw new Failure('COLUMN_AMBIGUOUS', `${path} has two columns with the name ${name}, or names that differ in letter case only.`, {
-        place: { file: path, field: name },
-      });
+      throw new Failure(
+        'COLUMN_AMBIGUOUS',
+        `${path} has two columns with the name ${name}, or names that differ in letter case only.`,
+        {
+          place: { file: path, field: name },
+        },
+      );
     }
     if (RESERVED_NAMES.includes(name.toLowerCase())) {
-      throw new Failure('COLUMN_AMBIGUOUS', `${path} has a column ${name}; this name is taken for the place of a row.`, {
-        place: { file: path, field: name },
-        next: 'Rename the column in the input.',
-      });
+      throw new Failure(
+        'COLUMN_AMBIGUOUS',
+        `${path} has a column ${name}; this name is taken for the place of a row.`,
+        {
+          place: { file: path, field: name },
+          next: 'Rename the column in the input.',
+        },
+      );
     }
   }
 }
@@ -222,15 +282,31 @@ function inFirstOrder(files: readonly DescribedFile[]): DescribedFile[] {
     const byName = new Map(file.columns.map((column) => [column.name, column]));
     const columns = first.columns.map((wanted) => {
       const column = byName.get(wanted.name);
-      if (column === undefined) throw mismatch(first, file, wanted.name, `${first.path} has a column ${wanted.name}, ${file.path} has not.`);
+      if (column === undefined)
+        throw mismatch(
+          first,
+          file,
+          wanted.name,
+          `${first.path} has a column ${wanted.name}, ${file.path} has not.`,
+        );
       if (column.type !== wanted.type) {
-        throw mismatch(first, file, wanted.name, `Column ${wanted.name} is ${wanted.type} in ${first.path}, but ${column.type} in ${file.path}.`);
+        throw mismatch(
+          first,
+          file,
+          wanted.name,
+          `Column ${wanted.name} is ${wanted.type} in ${first.path}, but ${column.type} in ${file.path}.`,
+        );
       }
       return column;
     });
     const extra = file.columns.find((column) => !first.columns.some(({ name }) => name === column.name));
     if (file.columns.length !== first.columns.length && extra !== undefined) {
-      throw mismatch(first, file, extra.name, `${file.path} has a column ${extra.name}, ${first.path} has not.`);
+      throw mismatch(
+        first,
+        file,
+        extra.name,
+        `${file.path} has a column ${extra.name}, ${first.path} has not.`,
+      );
     }
     return { ...file, columns };
   });
@@ -244,5 +320,9 @@ function mismatch(first: DescribedFile, file: DescribedFile, field: string, sent
 function blame(path: string, cause: unknown): Failure {
   const failure = duckdbFailure(cause, { reads: [path] });
   if (failure.code !== 'STORAGE_FAILED' && failure.code !== 'SPEC_INVALID') return failure;
-  return new Failure('SOURCE_CORRUPT', `${quoteText(path)} is not a readable Parquet file: ${failure.message}`, { place: { file: path }, cause });
+  return new Failure(
+    'SOURCE_CORRUPT',
+    `${quoteText(path)} is not a readable Parquet file: ${failure.message}`,
+    { place: { file: path }, cause },
+  );
 }

@@ -18,14 +18,20 @@ export function duckdbFailure(error: unknown, place: StatementPlace): Failure {
   if (error instanceof Failure) return error;
   const message = error instanceof Error ? error.message : String(error);
   const line = message.split('\n', 1)[0] ?? message;
-  const file = place.reads.find((path) => message.includes(path)) ?? (place.reads.length === 1 ? place.reads[0] : undefined);
+  const file =
+    place.reads.find((path) => message.includes(path)) ??
+    (place.reads.length === 1 ? place.reads[0] : undefined);
   const about: ErrorPlace = file === undefined ? {} : { file };
   const named = file === undefined ? 'An input file' : `Input file ${file}`;
   const of = (code: Failure['code'], sentence: string, where: ErrorPlace = about) =>
     new Failure(code, sentence, { place: where, cause: error });
 
   if (/No space left on device|disk quota exceeded|max_temp_directory_size/i.test(message)) {
-    return of('DISK_FULL', `The disk is full: ${line}`, place.writes === undefined ? {} : { file: place.writes });
+    return of(
+      'DISK_FULL',
+      `The disk is full: ${line}`,
+      place.writes === undefined ? {} : { file: place.writes },
+    );
   }
   if (/^Out of Memory Error|bad_alloc|bad allocation/i.test(message)) {
     return of('OUT_OF_MEMORY', `The data engine ran out of memory: ${line}`, {});
@@ -40,7 +46,10 @@ export function duckdbFailure(error: unknown, place: StatementPlace): Failure {
     return of('SOURCE_UNREADABLE', `${named} may not be read: ${line}`);
   }
   if (/^(Conversion|Out of Range) Error/.test(message)) {
-    return of('SPEC_INVALID', `input.where cannot be computed for a row: ${line}`, { ...about, field: 'input.where' });
+    return of('SPEC_INVALID', `input.where cannot be computed for a row: ${line}`, {
+      ...about,
+      field: 'input.where',
+    });
   }
   if (CORRUPT.test(message)) return of('SOURCE_CORRUPT', `${named} is not well-formed Parquet: ${line}`);
   return of('STORAGE_FAILED', `The data engine failed: ${line}`);
@@ -48,4 +57,4 @@ export function duckdbFailure(error: unknown, place: StatementPlace): Failure {
 
 /** What DuckDB's Parquet reader says of bytes that it cannot make sense of. */
 const CORRUPT =
-  /parquet|thrift|TProtocol|magic bytes|footer|Invalid string encoding|decompress|snappy|zstd|gzip|brotli|lz4|Failed to read|too small|out of buffer|corrupt|page|Could not read (enough|all) bytes|Invalid Input Error|Internal Error|don't know what to do|dictionary/i;
+  /parquet|thrift|TProtocol|magic bytes|footer|Invalid string encoding|decompress|snappy|zstd|gzip|brotli|lz4|Failed to read|too small|out of buffer|corrupt|page|Could not read (enough|all) bytes|Invalid (Input )?Error|Internal Error|don't know what to do|dictionary/i;

@@ -1,5 +1,5 @@
 import { realpath } from 'node:fs/promises';
-import duckdb, { type Connection, type DataChunk, type Database, type Result } from '@duckdb/node-bindings';
+import duckdb, { type Connection, type Database, type DataChunk, type Result } from '@duckdb/node-bindings';
 
 /**
  * The low-level door to DuckDB: one in-process database without a file, shut in by `allowed`.
@@ -19,7 +19,10 @@ export interface DuckdbSettings {
  * Order matters: connections take their streaming buffer before the configuration is locked, so all of them are made
  * here; `prepare` registers functions while that is still possible.
  */
-export async function openDatabase(settings: DuckdbSettings, connections: number): Promise<{ database: Database; connections: Connection[] }> {
+export async function openDatabase(
+  settings: DuckdbSettings,
+  connections: number,
+): Promise<{ database: Database; connections: Connection[] }> {
   const config = duckdb.create_config();
   const options = {
     threads: String(settings.threads),
@@ -57,10 +60,14 @@ async function withRealPaths(paths: readonly string[]): Promise<string[]> {
 
 /** Runs a statement and gives the rows of its result as JSON values. For small results; 64-bit numbers must fit a double. */
 export async function queryJson<Row>(connection: Connection, sql: string): Promise<Row[]> {
-  const result = await duckdb.query(connection, `SELECT to_json(t)::VARCHAR FROM (${sql}) t`);
+  const result = await duckdb.query(
+    connection,
+    `SELECT to_json(queried_row)::VARCHAR FROM (${sql}) queried_row`,
+  );
   const rows: Row[] = [];
   for (const chunk of chunksOf(result)) {
-    for (const text of readStrings(chunk, 0, duckdb.data_chunk_get_size(chunk))) rows.push(JSON.parse(text) as Row);
+    for (const text of readStrings(chunk, 0, duckdb.data_chunk_get_size(chunk)))
+      rows.push(JSON.parse(text) as Row);
   }
   return rows;
 }
@@ -74,7 +81,12 @@ function* chunksOf(result: Result): Generator<DataChunk> {
  * The strings of a VARCHAR vector without nulls (what stands in a null row is arbitrary). An entry is 16 bytes: length,
  * then up to 12 bytes of text, or 4 bytes of prefix and a pointer.
  */
-export function readStrings(chunk: DataChunk, column: number, rows: number, validity: Uint8Array | null = null): string[] {
+export function readStrings(
+  chunk: DataChunk,
+  column: number,
+  rows: number,
+  validity: Uint8Array | null = null,
+): string[] {
   const bytes = duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk, column), rows * 16);
   const buffer = bytes.buffer as ArrayBuffer;
   const text = Buffer.from(buffer, bytes.byteOffset, rows * 16);
@@ -86,10 +98,10 @@ export function readStrings(chunk: DataChunk, column: number, rows: number, vali
     }
     const at = row * 16;
     const length = text.readUInt32LE(at);
-    if (length <= 12) strings[row] = text.utf8Slice(at + 4, at + 4 + length);
+    if (length <= 12) strings[row] = text.toString('utf8', at + 4, at + 4 + length);
     else {
       const long = duckdb.get_data_from_pointer(buffer, bytes.byteOffset + at + 8, length);
-      strings[row] = Buffer.from(long.buffer, long.byteOffset, length).utf8Slice(0, length);
+      strings[row] = Buffer.from(long.buffer, long.byteOffset, length).toString('utf8');
     }
   }
   return strings;

@@ -14,6 +14,22 @@ export interface DataEngine extends AsyncDisposable {
   describe(paths: readonly string[], signal: AbortSignal): Promise<DescribedFile[]>;
   /** Opens a row range for scoring. */
   openShard(request: ShardRequest): Promise<ShardReader>;
+  /** A value that stands more than once in a column of these files together; null: all are distinct. */
+  findDuplicate(paths: readonly string[], column: string): Promise<DuplicateKey | null>;
+  /** Writes a Parquet file with these columns and no rows. */
+  writeEmptyTable(path: string, columns: readonly TableColumn[]): Promise<void>;
+}
+
+export interface DuplicateKey {
+  /** As text. */
+  readonly key: string;
+  readonly rows: number;
+}
+
+export interface TableColumn {
+  readonly name: string;
+  /** As DuckDB names it. */
+  readonly type: string;
 }
 
 export interface DescribedFile {
@@ -107,5 +123,9 @@ export interface WrittenPart {
   readonly hasPart: boolean;
   readonly hasRejects: boolean;
   /** The first five rejects with their key as text (or `file:row`), for messages. */
-  readonly sampleRejects: readonly { readonly key: string; readonly code: string; readonly message: string }[];
+  readonly sampleRejects: readonly {
+    readonly key: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
 }

@@ -14,9 +14,29 @@ export function exactness(column: SourceColumn): 'exact' | string {
 
 /** Tried with values at their limits, see exactness.test.ts. What is not listed is refused. */
 const EXACT_TYPES = new Set([
-  'BOOLEAN', 'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT',
-  'FLOAT', 'DOUBLE', 'VARCHAR', 'BLOB', 'JSON', 'UUID', 'DATE', 'TIME', 'TIME_NS', 'TIMESTAMP', 'TIMESTAMP_NS',
-  'TIMESTAMP WITH TIME ZONE', 'TIME WITH TIME ZONE', 'INTERVAL',
+  'BOOLEAN',
+  'TINYINT',
+  'SMALLINT',
+  'INTEGER',
+  'BIGINT',
+  'UTINYINT',
+  'USMALLINT',
+  'UINTEGER',
+  'UBIGINT',
+  'FLOAT',
+  'DOUBLE',
+  'VARCHAR',
+  'BLOB',
+  'JSON',
+  'UUID',
+  'DATE',
+  'TIME',
+  'TIME_NS',
+  'TIMESTAMP',
+  'TIMESTAMP_NS',
+  'TIMESTAMP WITH TIME ZONE',
+  'TIME WITH TIME ZONE',
+  'INTERVAL',
 ]);
 
 /** Wider ones are read as DOUBLE. */

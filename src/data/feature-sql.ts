@@ -39,15 +39,23 @@ export interface FeatureSql {
 }
 
 /** Fails with COLUMN_TYPE when the column cannot feed the element type, SPEC_INVALID when `onNull` does not fit it. */
-export function featureSql(feature: FeatureColumn, source: SourceColumn, onNull: 'reject' | number): FeatureSql {
+export function featureSql(
+  feature: FeatureColumn,
+  source: SourceColumn,
+  onNull: 'reject' | number,
+): FeatureSql {
   const column = quoteName(source.name);
   const target = DUCKDB_TYPES[feature.type];
   const from = readAs(source.type);
   const fit = fitOf(from, feature.type);
   if (fit === null) {
-    throw new Failure('COLUMN_TYPE', `Column ${source.name} is ${source.type} and cannot be given to a model that wants ${feature.type}.`, {
-      place: { field: source.name },
-    });
+    throw new Failure(
+      'COLUMN_TYPE',
+      `Column ${source.name} is ${source.type} and cannot be given to a model that wants ${feature.type}.`,
+      {
+        place: { field: source.name },
+      },
+    );
   }
   const cast = from === target ? column : `CAST(${column} AS ${target})`;
   const value = fit === 'exact' ? cast : checkedCast(column, from, target);
@@ -86,9 +94,13 @@ function standIn(onNull: number, feature: FeatureColumn): string {
   if (type !== 'float32' && type !== 'float64' && type !== 'string' && type !== 'bool') {
     const range = ELEMENT_RANGES[type];
     if (!Number.isInteger(onNull) || BigInt(onNull) < range[0] || BigInt(onNull) > range[1]) {
-      throw new Failure('SPEC_INVALID', `input.on_null ${onNull} is no ${type}, which the model wants for column ${feature.column}.`, {
-        place: { field: 'input.on_null' },
-      });
+      throw new Failure(
+        'SPEC_INVALID',
+        `input.on_null ${onNull} is no ${type}, which the model wants for column ${feature.column}.`,
+        {
+          place: { field: 'input.on_null' },
+        },
+      );
     }
   }
   const text = Number.isFinite(onNull) ? String(onNull) : onNull > 0 ? 'inf' : onNull < 0 ? '-inf' : 'nan';
@@ -115,14 +127,26 @@ const signed = (bits: bigint): Range => [-(2n ** (bits - 1n)), 2n ** (bits - 1n)
 const unsigned = (bits: bigint): Range => [0n, 2n ** bits - 1n];
 
 const WHOLE_RANGES: Readonly<Record<string, Range>> = {
-  TINYINT: signed(8n), SMALLINT: signed(16n), INTEGER: signed(32n), BIGINT: signed(64n),
-  UTINYINT: unsigned(8n), USMALLINT: unsigned(16n), UINTEGER: unsigned(32n), UBIGINT: unsigned(64n),
+  TINYINT: signed(8n),
+  SMALLINT: signed(16n),
+  INTEGER: signed(32n),
+  BIGINT: signed(64n),
+  UTINYINT: unsigned(8n),
+  USMALLINT: unsigned(16n),
+  UINTEGER: unsigned(32n),
+  UBIGINT: unsigned(64n),
 };
 
 /** Whole numbers that the type holds without gaps. */
 const ELEMENT_RANGES: Readonly<Record<Exclude<ElementType, 'string' | 'bool'>, Range>> = {
   float32: [-(2n ** 24n), 2n ** 24n],
   float64: [-(2n ** 53n), 2n ** 53n],
-  int8: signed(8n), int16: signed(16n), int32: signed(32n), int64: signed(64n),
-  uint8: unsigned(8n), uint16: unsigned(16n), uint32: unsigned(32n), uint64: unsigned(64n),
+  int8: signed(8n),
+  int16: signed(16n),
+  int32: signed(32n),
+  int64: signed(64n),
+  uint8: unsigned(8n),
+  uint16: unsigned(16n),
+  uint32: unsigned(32n),
+  uint64: unsigned(64n),
 };

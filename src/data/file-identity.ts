@@ -30,18 +30,25 @@ export async function checkFileUnchanged(path: string, pinned: FileIdentity): Pr
     found = await fileIdentity(path);
   } catch (error) {
     if (!(error instanceof Failure) || error.code === 'SOURCE_UNREADABLE') throw error;
-    throw new Failure('SOURCE_CHANGED', `${path} was pinned by this job and is gone or damaged now: ${error.message}`, {
-      place: { file: path },
-      cause: error,
-    });
+    throw new Failure(
+      'SOURCE_CHANGED',
+      `${path} was pinned by this job and is gone or damaged now: ${error.message}`,
+      {
+        place: { file: path },
+        cause: error,
+      },
+    );
   }
   const difference = describeDifference(pinned, found);
   if (difference === null) return;
-  throw new Failure('SOURCE_CHANGED', `${path} changed since the job pinned it: ${difference}.`, { place: { file: path } });
+  throw new Failure('SOURCE_CHANGED', `${path} changed since the job pinned it: ${difference}.`, {
+    place: { file: path },
+  });
 }
 
 function describeDifference(pinned: FileIdentity, found: FileIdentity): string | null {
-  if (pinned.sizeBytes !== found.sizeBytes) return `it had ${pinned.sizeBytes} bytes and has ${found.sizeBytes}`;
+  if (pinned.sizeBytes !== found.sizeBytes)
+    return `it had ${pinned.sizeBytes} bytes and has ${found.sizeBytes}`;
   if (pinned.footerSha256 !== found.footerSha256) return 'its footer is another one';
   if (pinned.mtimeNs !== found.mtimeNs) return 'it was written again (another modification time)';
   return null;
@@ -53,9 +60,15 @@ async function openForReading(path: string): Promise<FileHandle> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist.`, { place: { file: path }, cause: error });
+      throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist.`, {
+        place: { file: path },
+        cause: error,
+      });
     }
-    throw new Failure('SOURCE_UNREADABLE', `${path} cannot be read (${code}).`, { place: { file: path }, cause: error });
+    throw new Failure('SOURCE_UNREADABLE', `${path} cannot be read (${code}).`, {
+      place: { file: path },
+      cause: error,
+    });
   }
 }
 
@@ -64,9 +77,11 @@ async function footerSha256(file: FileHandle, path: string, sizeBytes: number): 
   const tail = Buffer.alloc(TAIL_BYTES);
   if (sizeBytes < MAGIC.length + TAIL_BYTES) throw corrupt(path, `it has only ${sizeBytes} bytes`);
   await file.read(tail, 0, TAIL_BYTES, sizeBytes - TAIL_BYTES);
-  if (tail.toString('latin1', 4) !== MAGIC) throw corrupt(path, 'it does not end with the mark of a Parquet file, as if cut off');
+  if (tail.toString('latin1', 4) !== MAGIC)
+    throw corrupt(path, 'it does not end with the mark of a Parquet file, as if cut off');
   const footerBytes = tail.readUInt32LE(0);
-  if (footerBytes > sizeBytes - MAGIC.length - TAIL_BYTES) throw corrupt(path, 'its footer claims to be longer than the file');
+  if (footerBytes > sizeBytes - MAGIC.length - TAIL_BYTES)
+    throw corrupt(path, 'its footer claims to be longer than the file');
   const hash = createHash('sha256');
   const chunk = Buffer.alloc(Math.min(footerBytes, 1 << 20));
   let position = sizeBytes - TAIL_BYTES - footerBytes;
@@ -81,5 +96,7 @@ async function footerSha256(file: FileHandle, path: string, sizeBytes: number): 
 }
 
 function corrupt(path: string, why: string): Failure {
-  return new Failure('SOURCE_CORRUPT', `${path} is not a complete Parquet file: ${why}.`, { place: { file: path } });
+  return new Failure('SOURCE_CORRUPT', `${path} is not a complete Parquet file: ${why}.`, {
+    place: { file: path },
+  });
 }

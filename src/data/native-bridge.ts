@@ -1,4 +1,9 @@
-import duckdb, { type Connection, type DataChunk, type LogicalType, type Vector } from '@duckdb/node-bindings';
+import duckdb, {
+  type Connection,
+  type DataChunk,
+  type LogicalType,
+  type Vector,
+} from '@duckdb/node-bindings';
 import type { ElementType } from '../core/columns.ts';
 
 /**
@@ -92,7 +97,11 @@ function registerFeed(bridge: Bridge): void {
   duckdb.table_function_set_name(feed, bridge.feedFunction);
   duckdb.table_function_set_bind(feed, (info) => {
     for (const { name, type, shape } of bridge.feed?.columns ?? []) {
-      duckdb.bind_add_result_column(info, name, listOf(shape === 'list' ? listOf(logicalType(type)) : logicalType(type)));
+      duckdb.bind_add_result_column(
+        info,
+        name,
+        listOf(shape === 'list' ? listOf(logicalType(type)) : logicalType(type)),
+      );
     }
   });
   duckdb.table_function_set_init(feed, (info) => duckdb.init_set_max_threads(info, 1));
@@ -113,7 +122,8 @@ function pieceWriter(columns: readonly FeedColumn[], output: DataChunk): PieceWr
   const targets: Vector[] = [];
   return {
     begin(rows) {
-      for (const index of columns.keys()) targets[index] = oneList(duckdb.data_chunk_get_vector(output, index), rows);
+      for (const index of columns.keys())
+        targets[index] = oneList(duckdb.data_chunk_get_vector(output, index), rows);
     },
     fixed(column, at, values) {
       const width = values.byteLength / (values as Uint8Array).length;
@@ -127,7 +137,8 @@ function pieceWriter(columns: readonly FeedColumn[], output: DataChunk): PieceWr
     },
     text(column, at, values) {
       const target = targets[column] as Vector;
-      for (const [index, value] of values.entries()) duckdb.vector_assign_string_element(target, at + index, value);
+      for (const [index, value] of values.entries())
+        duckdb.vector_assign_string_element(target, at + index, value);
     },
     lists(column, offsets) {
       const lists = targets[column] as Vector;

@@ -1,7 +1,6 @@
-import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
-import { Failure } from '../core/errors.ts';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { SourceColumn } from '../core/snapshot.ts';
-import { checkCondition, WHERE_PREFIX, whereRefused } from '../spec/where.ts';
+import { checkCondition, WHERE_PREFIX, whereRefused, withoutPlaces } from '../spec/where.ts';
 
 export interface SafeCondition {
   /** SQL made from the checked tree, in parentheses; names only columns of the input, without a table's name. */
@@ -18,7 +17,10 @@ export interface SafeCondition {
  *
  * Fails with WHERE_NOT_ALLOWED, COLUMN_MISSING or COLUMN_AMBIGUOUS.
  */
-export async function parseWhere(text: string, columns: readonly Pick<SourceColumn, 'name' | 'type'>[]): Promise<SafeCondition> {
+export async function parseWhere(
+  text: string,
+  columns: readonly Pick<SourceColumn, 'name' | 'type'>[],
+): Promise<SafeCondition> {
   const instance = await DuckDBInstance.create(':memory:', {
     threads: '1',
     memory_limit: '256MB',
@@ -44,18 +46,43 @@ async function safeCondition(
   columns: readonly Pick<SourceColumn, 'name' | 'type'>[],
   connection: DuckDBConnection,
 ): Promise<SafeCondition> {
+  // The parser stops at a NUL, and would take what stands before it for the whole.
+  if (text.includes('\0') || !text.isWellFormed())
+    throw whereRefused(text, 'it is not valid text', undefined);
   const given = await serialize(WHERE_PREFIX + text, connection);
   const parsed = parseAnswer(given, text);
   if (parsed.error) {
-    throw whereRefused(text, parsed.error_message ?? 'it cannot be parsed', parsed.position === undefined ? undefined : Number(parsed.position));
+    throw whereRefused(
+      text,
+      parsed.error_message ?? 'it cannot be parsed',
+      parsed.position === undefined ? undefined : Number(parsed.position),
+    );
   }
-  const checked = checkCondition(given, text, columns.map((column) => column.name));
+  const checked = checkCondition({
+    text,
+    statement: given,
+    bareStatement: await serialize('SELECT * FROM t', connection),
+    columns: columns.map((column) => column.name),
+  });
   const made = await scalar('SELECT json_deserialize_sql($1::JSON)', checked.statement, connection);
-  if (!made.startsWith(WHERE_PREFIX) || withoutPlaces(await serialize(made, connection)) !== withoutPlaces(checked.statement)) {
-    throw whereRefused(text, 'it cannot be written down without changing its meaning', undefined, 'Write it in another way.');
+  if (
+    !made.startsWith(WHERE_PREFIX) ||
+    withoutPlaces(await serialize(made, connection)) !== withoutPlaces(checked.statement)
+  ) {
+    throw whereRefused(
+      text,
+      'it cannot be written down without changing its meaning',
+      undefined,
+      'Write it in another way.',
+    );
   }
   const sql = `(${made.slice(WHERE_PREFIX.length)})`;
-  await bind(sql, text, columns.filter((column) => checked.columns.includes(column.name)), connection);
+  await bind(
+    sql,
+    text,
+    columns.filter((column) => checked.columns.includes(column.name)),
+    connection,
+  );
   return { sql, columns: checked.columns };
 }
 
@@ -70,7 +97,8 @@ function parseAnswer(given: string, text: string): Serialized {
     return JSON.parse(given);
   } catch (error) {
     // 1e400 comes as Infinity, which JSON does not have.
-    if (error instanceof SyntaxError) throw whereRefused(text, 'a number is too large for a DOUBLE', undefined, 'Write a smaller number.');
+    if (error instanceof SyntaxError)
+      throw whereRefused(text, 'a number is too large for a DOUBLE', undefined, 'Write a smaller number.');
     throw error;
   }
 }
@@ -83,14 +111,25 @@ async function bind(
   connection: DuckDBConnection,
 ): Promise<void> {
   const definitions = columns.map(({ name, type }) => `"${name.replaceAll('"', '""')}" ${type}`);
-  await connection.run(`CREATE TABLE t (${definitions.length === 0 ? 'no_column INTEGER' : definitions.join(', ')})`);
+  await connection.run(
+    `CREATE TABLE t (${definitions.length === 0 ? 'no_column INTEGER' : definitions.join(', ')})`,
+  );
   // Without a row, DuckDB does not look at constants.
   await connection.run('INSERT INTO t DEFAULT VALUES');
+  let type: string;
   try {
     await connection.run(`SELECT * FROM t WHERE ${sql}`);
+    type = await scalar(`SELECT typeof(${sql}), $1 FROM t`, '', connection);
   } catch (error) {
-    throw whereRefused(text, firstLine(error), undefined, 'Correct the condition; casts are written column::TYPE or TRY_CAST(column AS TYPE).');
+    throw whereRefused(
+      text,
+      firstLine(error),
+      undefined,
+      'Correct the condition; casts are written column::TYPE or TRY_CAST(column AS TYPE).',
+    );
   }
+  if (type !== 'BOOLEAN' && type !== '"NULL"')
+    throw whereRefused(text, `it is ${type}, and not true or false`, undefined, 'Compare it with something.');
 }
 
 function serialize(sql: string, connection: DuckDBConnection): Promise<string> {
@@ -100,11 +139,6 @@ function serialize(sql: string, connection: DuckDBConnection): Promise<string> {
 async function scalar(sql: string, argument: string, connection: DuckDBConnection): Promise<string> {
   const reader = await connection.runAndReadAll(sql, [argument]);
   return String(reader.getRows()[0]?.[0]);
-}
-
-/** Nodes say where they stood in the text, which differs. */
-function withoutPlaces(statement: string): string {
-  return statement.replaceAll(/"query_location":\d+/g, '');
 }
 
 function firstLine(error: unknown): string {

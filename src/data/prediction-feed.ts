@@ -2,21 +2,26 @@ import type { Values } from '../core/columns.ts';
 import type { ShardSegment } from './engine.ts';
 import type { Feed, FeedColumn, PieceWriter } from './native-bridge.ts';
 import type { PredictionStore } from './prediction-store.ts';
-import { RowStates, SCORED } from './row-states.ts';
+import { type RowStates, SCORED } from './row-states.ts';
 
 /** Rows of the range that are handed to DuckDB at once. */
 const PIECE_ROWS = 61_440;
 
 /**
- * Every row of a range from its start to `end`, in order, as columns `seg`, `off`, `ok` (was it scored?) and the
+ * Every row of a range from its start to `end`, in order, as columns `pseg`, `poff`, `ok` (was it scored?) and the
  * predictions `p0`, `p1`, ...: to be joined by position with the scan of the same rows. Without gaps `ok` is left out.
  */
-export function predictionFeed(store: PredictionStore, states: RowStates, segments: readonly ShardSegment[], rows: number): Feed {
+export function predictionFeed(
+  store: PredictionStore,
+  states: RowStates,
+  segments: readonly ShardSegment[],
+  rows: number,
+): Feed {
   const gaps = states.count(SCORED, rows) !== rows;
   const predictions = store.columns.map((column, index): FeedColumn => ({ ...column, name: `p${index}` }));
   const columns: FeedColumn[] = [
-    { name: 'seg', type: 'int32', shape: 'scalar' },
-    { name: 'off', type: 'int32', shape: 'scalar' },
+    { name: 'pseg', type: 'int32', shape: 'scalar' },
+    { name: 'poff', type: 'int32', shape: 'scalar' },
     ...(gaps ? [{ name: 'ok', type: 'bool', shape: 'scalar' } as const] : []),
     ...predictions,
   ];
@@ -56,7 +61,13 @@ interface Window {
 }
 
 /** Puts a column's values where their rows are; returns how many rows of the piece have one. */
-function writeColumn(piece: PieceWriter, target: number, column: FeedColumn, index: number, window: Window): number {
+function writeColumn(
+  piece: PieceWriter,
+  target: number,
+  column: FeedColumn,
+  index: number,
+  window: Window,
+): number {
   const { store, runs, count, scored } = window;
   let from = scored;
   if (column.shape === 'list') {
@@ -66,7 +77,8 @@ function writeColumn(piece: PieceWriter, target: number, column: FeedColumn, ind
     let elements = 0;
     for (const [start, end] of runs) {
       offsets.fill(elements, next, start + 1);
-      for (let at = start; at < end; at += 1, from += 1) offsets[at + 1] = store.listStart(index, from + 1) - begin;
+      for (let at = start; at < end; at += 1, from += 1)
+        offsets[at + 1] = store.listStart(index, from + 1) - begin;
       elements = offsets[end] as number;
       next = end;
     }
@@ -93,7 +105,9 @@ function write(piece: PieceWriter, column: number, at: number, values: Values): 
 }
 
 /** Segment and place in it of consecutive rows of the range. */
-export function placer(segments: readonly ShardSegment[]): (row: number, count: number) => { seg: Int32Array; off: Int32Array } {
+export function placer(
+  segments: readonly ShardSegment[],
+): (row: number, count: number) => { seg: Int32Array; off: Int32Array } {
   const starts = [0];
   for (const { start, end } of segments) starts.push((starts.at(-1) as number) + end - start);
   let segment = 0;

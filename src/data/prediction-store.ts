@@ -11,7 +11,11 @@ export class PredictionStore {
   rows = 0;
 
   get columns(): readonly FeedColumn[] {
-    return (this.#columns ?? []).map(({ name, type, offsets }) => ({ name, type, shape: offsets === null ? 'scalar' : 'list' }));
+    return (this.#columns ?? []).map(({ name, type, offsets }) => ({
+      name,
+      type,
+      shape: offsets === null ? 'scalar' : 'list',
+    }));
   }
 
   append(rows: number, columns: readonly Column[]): void {
@@ -25,16 +29,22 @@ export class PredictionStore {
     for (const [index, stored] of this.#columns.entries()) {
       const column = columns[index] as Column;
       const { name, type, values, offsets } = column;
-      if (name !== stored.name || type !== stored.type || (offsets === undefined) !== (stored.offsets === null)) {
+      if (
+        name !== stored.name ||
+        type !== stored.type ||
+        (offsets === undefined) !== (stored.offsets === null)
+      ) {
         throw new Error(`prediction column ${name} changed its name or type`);
       }
       if (column.validity?.includes(0)) throw new Error(`prediction column ${name} has nulls`);
       if (offsets === undefined || stored.offsets === null) {
-        if (values.length !== rows) throw new Error(`prediction column ${name} has ${values.length} values for ${rows} rows`);
+        if (values.length !== rows)
+          throw new Error(`prediction column ${name} has ${values.length} values for ${rows} rows`);
         stored.elements.append(values, 0, rows);
         continue;
       }
-      if (offsets.length !== rows + 1) throw new Error(`prediction column ${name} has ${offsets.length - 1} lists for ${rows} rows`);
+      if (offsets.length !== rows + 1)
+        throw new Error(`prediction column ${name} has ${offsets.length - 1} lists for ${rows} rows`);
       // Starts of lists in the store's own count of elements.
       const first = offsets[0] as number;
       const shift = stored.elements.length - first;
@@ -87,7 +97,8 @@ class Pages {
       if (start === 0) this.#pages.push(this.#newPage());
       const end = Math.min(to, at + PAGE - start);
       const page = this.#pages.at(-1) as Values;
-      if (Array.isArray(page)) for (let index = at; index < end; index += 1) page.push(values[index] as string);
+      if (Array.isArray(page))
+        for (let index = at; index < end; index += 1) page.push(values[index] as string);
       // Both are of the column's type.
       else page.set((values as Float64Array).subarray(at, end) as never, start);
       this.length += end - at;

@@ -78,6 +78,8 @@ export class RowStates {
     const state = this.#states[rowNumber - this.#start];
     const names = ['not handed out', 'handed out', 'scored', 'rejected'];
     const is = state === undefined ? 'outside of the range' : names[state];
-    return new Failure('ACCOUNTING', `Row ${rowNumber} was to become ${names[to]}, but it is ${is}.`, { place: { row: String(rowNumber) } });
+    return new Failure('ACCOUNTING', `Row ${rowNumber} was to become ${names[to]}, but it is ${is}.`, {
+      place: { row: String(rowNumber) },
+    });
   }
 }

@@ -45,7 +45,11 @@ function groupSql(first: number, segments: readonly ShardSegment[], { expression
 /** `source_file` and `source_row` of a row, from its `seg` and `off`. */
 export function sourcePlaceSql(segments: readonly ShardSegment[]): { file: string; row: string } {
   const [first] = segments as [ShardSegment];
-  if (segments.length === 1) return { file: quoteText(first.sourceName), row: `off::BIGINT + ${first.start}` };
+  if (segments.length === 1)
+    return { file: quoteText(first.sourceName), row: `off::BIGINT + ${first.start}` };
   const names = `[${segments.map(({ sourceName }) => quoteText(sourceName)).join(', ')}]`;
-  return { file: `${names}[seg + 1]`, row: `CASE WHEN seg = 0 THEN off::BIGINT + ${first.start} ELSE off::BIGINT END` };
+  return {
+    file: `${names}[seg + 1]`,
+    row: `CASE WHEN seg = 0 THEN off::BIGINT + ${first.start} ELSE off::BIGINT END`,
+  };
 }

@@ -85,6 +85,7 @@ function equip(managerUrl: string, job: JobRow, known: RunningJob, deps: Manager
 }
 
 async function workerEnded(exit: WorkerExit, known: RunningJob, deps: ManagerDeps): Promise<void> {
+  if (known.disbanded) return;
   const how = exit.signal === null ? `with exit code ${exit.code}` : `by signal ${exit.signal}`;
   const report = new Failure('WORKER_LOST', `The worker ended ${how}.`).toJSON();
   const time = timeOf(deps.clock);
@@ -103,6 +104,7 @@ async function workerEnded(exit: WorkerExit, known: RunningJob, deps: ManagerDep
 
 async function taskEnded(exit: WorkerExit, known: RunningJob, deps: ManagerDeps): Promise<void> {
   known.task = null;
+  if (known.disbanded) return;
   const how = exit.signal === null ? `with exit code ${exit.code}` : `by signal ${exit.signal}`;
   const report = new Failure('WORKER_LOST', `The task process ended ${how}.`).toJSON();
   await deps.ledger.workerDied(exit.worker, report, timeOf(deps.clock));
@@ -115,6 +117,7 @@ function token(role: 'worker' | 'task', job: JobRow, { tokens, clock }: ManagerD
 
 /** Takes a job's processes away. Tasks may be killed at any moment: whoever takes over continues. */
 export async function disband(known: RunningJob, deps: ManagerDeps): Promise<void> {
+  known.disbanded = true;
   const fleet = known.fleet;
   known.fleet = null;
   await fleet?.stop(WORKER_GRACE_MS);

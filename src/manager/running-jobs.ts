@@ -12,6 +12,8 @@ export interface RunningJob {
   readonly jobId: string;
   /** Monotonic ms since when this manager works on the job: config.timeout_minutes counts from here. */
   readonly sinceTickMs: number;
+  /** Its processes are being taken away: their ends are no news. */
+  disbanded: boolean;
   fleet: Fleet | null;
   task: TaskProcess | null;
   /** Progress of leased shards, by shard id. */
@@ -32,6 +34,7 @@ export function runningJob(jobs: RunningJobs, tenant: string, jobId: string, tic
     tenant,
     jobId,
     sinceTickMs: tickMs,
+    disbanded: false,
     fleet: null,
     task: null,
     progress: new Map(),

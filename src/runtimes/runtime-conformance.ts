@@ -61,7 +61,10 @@ export function describeRuntime(name: string, open: () => Promise<RuntimeSubject
         [subject.garbage, 'MODEL_INVALID'],
         [missing, 'MODEL_NOT_FOUND'],
       ] as const) {
-        await expect(subject.runtime.inspect(model)).rejects.toMatchObject({ code });
+        await expect(subject.runtime.inspect(model)).rejects.toMatchObject({
+          code,
+          message: expect.stringContaining(model.path),
+        });
         await expect(subject.runtime.companions(model.path)).rejects.toMatchObject({ code });
         await expect(
           subject.runtime.open(model, { binding: LINEAR, threads: 1 }, GO_ON),
@@ -160,11 +163,11 @@ function linear(row: number): number {
   return row + 2 * (row % 7) + 3;
 }
 
-/** 'block': the second column's values lie right behind the first's, as the reader lays them out. */
+/** 'block': the second column's values lie right behind the first's, as the reader lays them out. 'apart': only seemingly. */
 function linearBatch(rows: number, layout: 'block' | 'apart'): RecordBatch {
   const block = new Float32Array(2 * rows);
   const f = layout === 'block' ? block.subarray(0, rows) : new Float32Array(rows);
-  const g = layout === 'block' ? block.subarray(rows) : new Float32Array(rows);
+  const g = layout === 'block' ? block.subarray(rows) : new Float32Array(2 * rows).subarray(rows);
   for (let row = 0; row < rows; row++) {
     f[row] = row;
     g[row] = row % 7;

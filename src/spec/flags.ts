@@ -30,27 +30,145 @@ export interface JobFlag {
 export const JOB_FLAGS: readonly JobFlag[] = [
   { flag: '--name', value: '<text>', kind: 'text', field: 'name', help: 'what to call the job' },
   { flag: '--model', value: '<file.onnx>', kind: 'path', field: 'model_id', help: 'the model' },
-  { flag: '--input', value: '<path>', kind: 'paths', field: 'input.path', help: 'Parquet file, folder or pattern (repeatable)' },
-  { flag: '--key', value: '<column>', kind: 'text', field: 'input.key', help: 'column that identifies a record' },
-  { flag: '--unique-key', kind: 'switch', field: 'input.unique_key', help: 'refuse an input with a key twice' },
-  { flag: '--features', value: '<a,b,...>', kind: 'list', field: 'input.features', help: 'columns that feed the model, in its order' },
-  { flag: '--where', value: '<condition>', kind: 'text', field: 'input.where', help: 'score only rows for which this is true' },
-  { flag: '--input-columns', value: '<a,b,...>', kind: 'list', field: 'input.columns', help: 'the only columns that may be used' },
-  { flag: '--limit', value: '<rows>', kind: 'number-or-text', field: 'input.limit', help: 'read only so many rows' },
-  { flag: '--on-null', value: '<reject|nan|number>', kind: 'number-or-text', field: 'input.on_null', help: 'what a null in a feature becomes' },
+  {
+    flag: '--input',
+    value: '<path>',
+    kind: 'paths',
+    field: 'input.path',
+    help: 'Parquet file, folder or pattern (repeatable)',
+  },
+  {
+    flag: '--key',
+    value: '<column>',
+    kind: 'text',
+    field: 'input.key',
+    help: 'column that identifies a record',
+  },
+  {
+    flag: '--unique-key',
+    kind: 'switch',
+    field: 'input.unique_key',
+    help: 'refuse an input with a key twice',
+  },
+  {
+    flag: '--features',
+    value: '<a,b,...>',
+    kind: 'list',
+    field: 'input.features',
+    help: 'columns that feed the model, in its order',
+  },
+  {
+    flag: '--where',
+    value: '<condition>',
+    kind: 'text',
+    field: 'input.where',
+    help: 'score only rows for which this is true',
+  },
+  {
+    flag: '--input-columns',
+    value: '<a,b,...>',
+    kind: 'list',
+    field: 'input.columns',
+    help: 'the only columns that may be used',
+  },
+  {
+    flag: '--limit',
+    value: '<rows>',
+    kind: 'number-or-text',
+    field: 'input.limit',
+    help: 'read only so many rows',
+  },
+  {
+    flag: '--on-null',
+    value: '<reject|nan|number>',
+    kind: 'number-or-text',
+    field: 'input.on_null',
+    help: 'what a null in a feature becomes',
+  },
   { flag: '--output', value: '<folder>', kind: 'path', field: 'output.path', help: 'where the result goes' },
-  { flag: '--mode', value: '<error|overwrite|append>', kind: 'text', field: 'output.mode', help: 'what to do if the output exists' },
-  { flag: '--include', value: '<a,b,...>', kind: 'list', field: 'output.include', help: 'columns to pass through' },
-  { flag: '--columns', value: '<output=name,...>', kind: 'pairs', field: 'output.columns', help: 'model outputs to publish, and their names' },
-  { flag: '--allow-non-finite', kind: 'switch', field: 'output.allow_non_finite', help: 'publish NaN and infinite predictions' },
-  { flag: '--batch-size', value: '<rows>', kind: 'number-or-text', field: 'config.batch_size', help: 'most records in one call of the model' },
-  { flag: '--parallelism', value: '<workers>', kind: 'number-or-text', field: 'config.parallelism', help: 'most workers at once' },
-  { flag: '--max-memory-gb', value: '<GiB>', kind: 'number-or-text', field: 'config.max_memory_gb', help: 'most memory of one worker' },
-  { flag: '--timeout-minutes', value: '<minutes>', kind: 'number-or-text', field: 'config.timeout_minutes', help: 'longest time for the job' },
-  { flag: '--batch-timeout-seconds', value: '<seconds>', kind: 'number-or-text', field: 'config.batch_timeout_seconds', help: 'longest time for one call of the model' },
-  { flag: '--retry-count', value: '<times>', kind: 'number-or-text', field: 'config.retry_count', help: 'how often to try a shard again' },
-  { flag: '--error-budget', value: '<count|percent%>', kind: 'number-or-text', field: 'config.error_budget', help: 'rejected records that are allowed' },
-  { flag: '--tag', value: '<name=value>', kind: 'pairs', field: 'tags', help: 'label of the job (repeatable)' },
+  {
+    flag: '--mode',
+    value: '<error|overwrite|append>',
+    kind: 'text',
+    field: 'output.mode',
+    help: 'what to do if the output exists',
+  },
+  {
+    flag: '--include',
+    value: '<a,b,...>',
+    kind: 'list',
+    field: 'output.include',
+    help: 'columns to pass through',
+  },
+  {
+    flag: '--columns',
+    value: '<output=name,...>',
+    kind: 'pairs',
+    field: 'output.columns',
+    help: 'model outputs to publish, and their names',
+  },
+  {
+    flag: '--allow-non-finite',
+    kind: 'switch',
+    field: 'output.allow_non_finite',
+    help: 'publish NaN and infinite predictions',
+  },
+  {
+    flag: '--batch-size',
+    value: '<rows>',
+    kind: 'number-or-text',
+    field: 'config.batch_size',
+    help: 'most records in one call of the model',
+  },
+  {
+    flag: '--parallelism',
+    value: '<workers>',
+    kind: 'number-or-text',
+    field: 'config.parallelism',
+    help: 'most workers at once',
+  },
+  {
+    flag: '--max-memory-gb',
+    value: '<GiB>',
+    kind: 'number-or-text',
+    field: 'config.max_memory_gb',
+    help: 'most memory of one worker',
+  },
+  {
+    flag: '--timeout-minutes',
+    value: '<minutes>',
+    kind: 'number-or-text',
+    field: 'config.timeout_minutes',
+    help: 'longest time for the job',
+  },
+  {
+    flag: '--batch-timeout-seconds',
+    value: '<seconds>',
+    kind: 'number-or-text',
+    field: 'config.batch_timeout_seconds',
+    help: 'longest time for one call of the model',
+  },
+  {
+    flag: '--retry-count',
+    value: '<times>',
+    kind: 'number-or-text',
+    field: 'config.retry_count',
+    help: 'how often to try a shard again',
+  },
+  {
+    flag: '--error-budget',
+    value: '<count|percent%>',
+    kind: 'number-or-text',
+    field: 'config.error_budget',
+    help: 'rejected records that are allowed',
+  },
+  {
+    flag: '--tag',
+    value: '<name=value>',
+    kind: 'pairs',
+    field: 'tags',
+    help: 'label of the job (repeatable)',
+  },
   { flag: '--owner', value: '<text>', kind: 'text', field: 'owner', help: 'who answers for the job' },
 ];
 
@@ -73,7 +191,10 @@ export interface JobFile {
  */
 export function jobSpecFromFlags(values: FlagValues, workingFolder: string, file?: JobFile): JobSpec {
   const document = file === undefined ? undefined : readSpecDocument(file.text, file.name);
-  const raw = document === undefined ? { input: { source: 'parquet' }, output: { destination: 'parquet' } } : document.value;
+  const raw =
+    document === undefined
+      ? { input: { source: 'parquet' }, output: { destination: 'parquet' } }
+      : document.value;
   const given = JOB_FLAGS.filter(({ flag }) => values[flag] !== undefined && values[flag] !== false);
   if (isMapping(raw)) for (const flag of given) setField(raw, flag, fieldValue(flag, values[flag.flag]));
 
@@ -132,5 +253,7 @@ function splitList(text: string): string[] {
 function splitPair(pair: string, flag: string): [string, string] {
   const at = pair.indexOf('=');
   if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
-  throw new Failure('USAGE', `${flag} takes name=value, not ${JSON.stringify(pair)}.`, { place: { field: flag } });
+  throw new Failure('USAGE', `${flag} takes name=value, not ${JSON.stringify(pair)}.`, {
+    place: { field: flag },
+  });
 }

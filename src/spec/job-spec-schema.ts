@@ -13,9 +13,23 @@ declare module 'zod' {
 }
 
 /** Names that people read: no control characters, no halves of characters. */
-const text = (longest: number) => z.string().min(1).max(longest).regex(/^[^\p{Cc}\p{Cs}]*$/u);
-const column = z.string().min(1).max(1_000).regex(/^[^\0\p{Cs}]*$/u).meta({ is: 'the name of a column' });
-const path = z.string().min(1).max(4_096).regex(/^[^\p{Cc}\p{Cs}]*$/u);
+const text = (longest: number) =>
+  z
+    .string()
+    .min(1)
+    .max(longest)
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u);
+const column = z
+  .string()
+  .min(1)
+  .max(1_000)
+  .regex(/^[^\0\p{Cs}]*$/u)
+  .meta({ is: 'the name of a column' });
+const path = z
+  .string()
+  .min(1)
+  .max(4_096)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u);
 
 const MAX_COLUMNS = 20_000;
 const columnList = (least: number) =>
@@ -26,7 +40,8 @@ const columnList = (least: number) =>
     .superRefine((names, context) => {
       const seen = new Set<string>();
       for (const [at, name] of names.entries()) {
-        if (seen.has(name)) context.addIssue({ code: 'custom', path: [at], message: `names the column ${name} twice` });
+        if (seen.has(name))
+          context.addIssue({ code: 'custom', path: [at], message: `names the column ${name} twice` });
         seen.add(name);
       }
     });
@@ -34,20 +49,23 @@ const columnList = (least: number) =>
 const inputSchema = z
   .strictObject({
     source: z.enum(['parquet']).meta({ is: '`parquet`', description: 'What kind of input it is.' }),
-    path: z
-      .union([path, z.array(path).min(1).max(10_000)])
-      .meta({
-        is: 'a path or a list of paths',
-        description:
-          'Files, folders (their `*.parquet` files, at any depth) or patterns (`*`, `**`, `?`, `[...]`, `{a,b}`), relative to the folder of the job file.',
-      }),
-    key: column.exactOptional().meta({
-      description: 'Column that identifies a record; it comes first in the output. Without it, file and row number do (`source_file`, `source_row`).',
+    path: z.union([path, z.array(path).min(1).max(10_000)]).meta({
+      is: 'a path or a list of paths',
+      description:
+        'Files, folders (their `*.parquet` files, at any depth) or patterns (`*`, `**`, `?`, `[...]`, `{a,b}`), relative to the folder of the job file.',
     }),
-    unique_key: z.boolean().default(false).meta({ is: 'true or false', description: 'Refuse the input if the key column holds a value twice.' }),
+    key: column.exactOptional().meta({
+      description:
+        'Column that identifies a record; it comes first in the output. Without it, file and row number do (`source_file`, `source_row`).',
+    }),
+    unique_key: z
+      .boolean()
+      .default(false)
+      .meta({ is: 'true or false', description: 'Refuse the input if the key column holds a value twice.' }),
     features: columnList(1).exactOptional().meta({
       is: 'a list of names of columns, each once',
-      description: 'The columns that feed the model, in the order it was trained with. Without it, each input of the model takes the column of its name.',
+      description:
+        'The columns that feed the model, in the order it was trained with. Without it, each input of the model takes the column of its name.',
     }),
     where: z
       .string()
@@ -57,23 +75,25 @@ const inputSchema = z
       .exactOptional()
       .meta({
         is: 'a condition over the columns, at most 10000 characters long',
-        description: 'Score only rows for which this SQL condition is true; the others are counted as filtered. Comparisons, arithmetic and the functions listed below.',
+        description:
+          'Score only rows for which this SQL condition is true; the others are counted as filtered. Comparisons, arithmetic and the functions listed below.',
       }),
     columns: columnList(1).exactOptional().meta({
       is: 'a list of names of columns, each once',
-      description: 'The only columns of the input that the job may use: as key, features, included columns, or in `where`. The others are never read. Without it, all.',
+      description:
+        'The only columns of the input that the job may use: as key, features, included columns, or in `where`. The others are never read. Without it, all.',
     }),
-    limit: z
-      .int()
-      .min(1)
-      .exactOptional()
-      .meta({ is: 'a whole number of at least 1', description: 'Read only so many rows, from the start of the first file on, before `where` is applied.' }),
+    limit: z.int().min(1).exactOptional().meta({
+      is: 'a whole number of at least 1',
+      description: 'Read only so many rows, from the start of the first file on, before `where` is applied.',
+    }),
     on_null: z
       .union([z.enum(['reject', 'nan']), z.number()])
       .default('reject')
       .meta({
         is: '`reject`, `nan` or a number',
-        description: 'What becomes of a record with a null in a feature: it is rejected, or the null is replaced by NaN or by the number.',
+        description:
+          'What becomes of a record with a null in a feature: it is rejected, or the null is replaced by NaN or by the number.',
       }),
   })
   .meta({ is: 'a mapping with the keys source, path ...', description: 'The rows to score.' });
@@ -81,7 +101,10 @@ const inputSchema = z
 const outputSchema = z
   .strictObject({
     destination: z.enum(['parquet']).meta({ is: '`parquet`', description: 'What kind of output it is.' }),
-    path: path.meta({ is: 'a path', description: 'The folder to publish, relative to the folder of the job file.' }),
+    path: path.meta({
+      is: 'a path',
+      description: 'The folder to publish, relative to the folder of the job file.',
+    }),
     mode: z.enum(['error', 'overwrite', 'append']).default('error').meta({
       is: '`error`, `overwrite` or `append`',
       description: 'If the destination exists: fail, replace it in one step, or add to it in one step.',
@@ -96,49 +119,43 @@ const outputSchema = z
       .exactOptional()
       .meta({
         is: 'a mapping of model outputs to names of columns',
-        description: 'The model outputs to publish, and the name of the column of each: `{ probability: p_churn }`; `probability[yes]` is one class of it. Without it, all outputs under their own names.',
+        description:
+          'The model outputs to publish, and the name of the column of each: `{ probability: p_churn }`; `probability[yes]` is one class of it. Without it, all outputs under their own names.',
       }),
-    allow_non_finite: z
-      .boolean()
-      .default(false)
-      .meta({ is: 'true or false', description: 'Publish predictions that are NaN or infinite, instead of rejecting their records.' }),
+    allow_non_finite: z.boolean().default(false).meta({
+      is: 'true or false',
+      description: 'Publish predictions that are NaN or infinite, instead of rejecting their records.',
+    }),
   })
   .meta({ is: 'a mapping with the keys destination, path ...', description: 'Where the result goes.' });
 
 const configSchema = z
   .strictObject({
-    batch_size: z
-      .int()
-      .min(1)
-      .max(1_000_000)
-      .default(1_000)
-      .meta({ is: 'a whole number from 1 to 1000000', description: 'Most records in one call of the model.' }),
+    batch_size: z.int().min(1).max(1_000_000).default(1_000).meta({
+      is: 'a whole number from 1 to 1000000',
+      description: 'Most records in one call of the model.',
+    }),
     parallelism: z.int().min(1).max(10_000).default(4).meta({
       is: 'a whole number from 1 to 10000',
       description: 'Most workers at once; there are no more than shards, or than the machine has room for.',
     }),
-    max_memory_gb: z
-      .number()
-      .min(0.25)
-      .max(65_536)
-      .default(16)
-      .meta({ is: 'a number from 0.25 to 65536', description: 'Most memory of one worker, in GiB; it gets no more than its share of the machine.' }),
-    timeout_minutes: z
-      .number()
-      .positive()
-      .max(43_200)
-      .default(60)
-      .meta({ is: 'a number above 0, at most 43200', description: 'The job fails when it has taken longer than this.' }),
+    max_memory_gb: z.number().min(0.25).max(65_536).default(16).meta({
+      is: 'a number from 0.25 to 65536',
+      description: 'Most memory of one worker, in GiB; it gets no more than its share of the machine.',
+    }),
+    timeout_minutes: z.number().positive().max(43_200).default(60).meta({
+      is: 'a number above 0, at most 43200',
+      description: 'The job fails when it has taken longer than this.',
+    }),
     batch_timeout_seconds: z.number().positive().max(86_400).default(300).meta({
       is: 'a number above 0, at most 86400',
-      description: 'A call of the model that takes longer is stopped, with its worker; a record that does so alone is rejected.',
+      description:
+        'A call of the model that takes longer is stopped, with its worker; a record that does so alone is rejected.',
     }),
-    retry_count: z
-      .int()
-      .min(0)
-      .max(100)
-      .default(3)
-      .meta({ is: 'a whole number from 0 to 100', description: 'How often a shard is tried again after a failure that may pass.' }),
+    retry_count: z.int().min(0).max(100).default(3).meta({
+      is: 'a whole number from 0 to 100',
+      description: 'How often a shard is tried again after a failure that may pass.',
+    }),
     error_budget: z
       .union([
         z.int().min(0),
@@ -149,13 +166,15 @@ const configSchema = z
       .default(0)
       .meta({
         is: 'a whole number of at least 0, or a percentage such as "0.5%"',
-        description: 'Rejected records that the job may have and still complete: a count, or a percentage of the rows read.',
+        description:
+          'Rejected records that the job may have and still complete: a count, or a percentage of the rows read.',
       }),
   })
   .prefault({})
   .meta({
     is: 'a mapping with the keys batch_size, parallelism ...',
-    description: 'How the job is run. These settings may change when an unfinished job goes on: they are no part of its identity.',
+    description:
+      'How the job is run. These settings may change when an unfinished job goes on: they are no part of its identity.',
   });
 
 export const jobSpecSchema = z
@@ -164,7 +183,10 @@ export const jobSpecSchema = z
       is: 'text of at most 200 characters',
       description: "What people call the job. Default: the name of the job file, else the model's.",
     }),
-    model_id: path.meta({ is: 'the path of an .onnx file', description: 'The model: the path of an `.onnx` file, relative to the folder of the job file.' }),
+    model_id: path.meta({
+      is: 'the path of an .onnx file',
+      description: 'The model: the path of an `.onnx` file, relative to the folder of the job file.',
+    }),
     input: inputSchema,
     output: outputSchema,
     config: configSchema,
@@ -172,12 +194,18 @@ export const jobSpecSchema = z
       .record(text(200), z.string().max(1_000).meta({ is: 'text (put numbers in quotes)' }))
       .refine((tags) => Object.keys(tags).length <= 100)
       .default({})
-      .meta({ is: 'a mapping of at most 100 names to texts', description: 'Labels for finding the job again; they are in its manifest.' }),
-    owner: text(320).exactOptional().meta({ is: 'text of at most 320 characters', description: 'Who answers for the job.' }),
-    provenance: z
-      .record(z.string(), z.json())
-      .default({})
-      .meta({ is: 'a mapping', description: 'Whatever should stand in the manifest about where the data comes from. It is not interpreted.' }),
+      .meta({
+        is: 'a mapping of at most 100 names to texts',
+        description: 'Labels for finding the job again; they are in its manifest.',
+      }),
+    owner: text(320)
+      .exactOptional()
+      .meta({ is: 'text of at most 320 characters', description: 'Who answers for the job.' }),
+    provenance: z.record(z.string(), z.json()).default({}).meta({
+      is: 'a mapping',
+      description:
+        'Whatever should stand in the manifest about where the data comes from. It is not interpreted.',
+    }),
   })
   .meta({ is: 'a mapping with the keys model_id, input, output ...' });
 

@@ -1,8 +1,8 @@
 import { jobSpecSchema } from './job-spec-schema.ts';
 import { resolveSpec } from './resolve-spec.ts';
-import { type SpecPath, readSpecDocument } from './spec-document.ts';
-import { failureOfProblems } from './spec-problem.ts';
 import { schemaProblems } from './schema-problems.ts';
+import { readSpecDocument, type SpecPath } from './spec-document.ts';
+import { failureOfProblems } from './spec-problem.ts';
 import { sizeProblem } from './spec-size.ts';
 
 /**

@@ -13,10 +13,22 @@ export const LATER_KEYS: Readonly<Record<string, LaterKey>> = {
     is: 'a mapping: cron or interval, timezone, enabled (default true), exclude, blackout, jitter_seconds, start, end, overlap (default `skip`), catch_up (default `latest`)',
     sentence: 'Runs the job again and again.',
   },
-  params: { is: 'a mapping', sentence: 'Values for `${{ params.x }}` in paths, queries and table names.' },
-  on_failure: { is: '`retry_complete`, `retry_partial` or `carry`', sentence: 'What a recurring job does after a failure.' },
-  test_run: { is: 'a mapping: every, limit', sentence: 'Scores a sample now and then, without publishing it.' },
-  must_finish_by: { is: 'a time of day, or a time', sentence: 'When the result is needed; the job reports when that is at risk.' },
+  params: {
+    is: 'a mapping',
+    sentence: 'Values that paths, queries and table names may refer to in double braces.',
+  },
+  on_failure: {
+    is: '`retry_complete`, `retry_partial` or `carry`',
+    sentence: 'What a recurring job does after a failure.',
+  },
+  test_run: {
+    is: 'a mapping: every, limit',
+    sentence: 'Scores a sample now and then, without publishing it.',
+  },
+  must_finish_by: {
+    is: 'a time of day, or a time',
+    sentence: 'When the result is needed; the job reports when that is at risk.',
+  },
   priority: { is: 'a whole number', sentence: 'Order of the jobs of one tenant.' },
   compute: {
     is: 'a mapping: kind (`local`, `ray` or `kubernetes`), address, num_cpus, num_gpus, memory_gb, resources, spot',
@@ -29,21 +41,39 @@ export const LATER_KEYS: Readonly<Record<string, LaterKey>> = {
   'input.side_inputs': { is: 'a mapping of names to inputs', sentence: 'Tables that `transform` may join.' },
   'input.delimiter': { is: 'one character', sentence: 'With `source: csv`: what separates fields.' },
   'input.quote': { is: 'one character', sentence: 'With `source: csv`: what encloses fields.' },
-  'input.header': { is: 'true or false', sentence: 'With `source: csv`: whether the first line names the columns.' },
+  'input.header': {
+    is: 'true or false',
+    sentence: 'With `source: csv`: whether the first line names the columns.',
+  },
   'input.null': { is: 'text', sentence: 'With `source: csv`: what stands for null.' },
   'input.decimal': { is: 'one character', sentence: 'With `source: csv`: the decimal separator.' },
-  'input.types': { is: 'a mapping of columns to types', sentence: 'With `source: csv` or `jsonl`: declared instead of inferred types.' },
+  'input.types': {
+    is: 'a mapping of columns to types',
+    sentence: 'With `source: csv` or `jsonl`: declared instead of inferred types.',
+  },
   'output.table_name': { is: 'a name', sentence: 'With `destination: table`: the table.' },
   'output.connection': { is: 'a name', sentence: 'The database, as the server knows it.' },
-  'output.escape_formulas': { is: 'true or false', sentence: 'With `destination: csv`: makes texts harmless to spreadsheets.' },
+  'output.escape_formulas': {
+    is: 'true or false',
+    sentence: 'With `destination: csv`: makes texts harmless to spreadsheets.',
+  },
   'output.flatten': { is: 'a list of outputs', sentence: 'Publishes one column for each class.' },
   'output.argmax': { is: 'a mapping', sentence: 'Publishes the most probable class.' },
   'output.top_k': { is: 'a mapping', sentence: 'Publishes the most probable classes.' },
   'output.threshold': { is: 'a mapping', sentence: 'Publishes whether a score reaches a limit.' },
   'output.softmax': { is: 'a list of outputs', sentence: 'Turns scores into probabilities.' },
-  'output.constants': { is: 'a mapping', sentence: 'Adds columns that are the same in all rows (model version, `scored_at`).' },
-  'config.concurrency': { is: 'a whole number or `auto`', sentence: 'Batches that a worker has in the model at once.' },
-  'config.max_parallelism': { is: 'a whole number', sentence: 'How far parallelism may be raised to finish in time.' },
+  'output.constants': {
+    is: 'a mapping',
+    sentence: 'Adds columns that are the same in all rows (model version, `scored_at`).',
+  },
+  'config.concurrency': {
+    is: 'a whole number or `auto`',
+    sentence: 'Batches that a worker has in the model at once.',
+  },
+  'config.max_parallelism': {
+    is: 'a whole number',
+    sentence: 'How far parallelism may be raised to finish in time.',
+  },
 };
 
 /** By field: values that the field will take. */

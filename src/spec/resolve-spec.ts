@@ -1,7 +1,7 @@
 import { basename, extname, resolve } from 'node:path';
 import type { FailureReport } from '../core/errors.ts';
-import type { RawJobSpec } from './job-spec-schema.ts';
 import type { ConfigSpec, InputSpec, JobSpec, OutputSpec, SpecOrigin } from './job-spec.ts';
+import type { RawJobSpec } from './job-spec-schema.ts';
 import { fieldProblem } from './schema-problems.ts';
 import type { SpecPath } from './spec-document.ts';
 import { failureOfProblems } from './spec-problem.ts';
@@ -47,7 +47,11 @@ function errorBudget(raw: RawJobSpec['config']['error_budget']): ConfigSpec['err
 }
 
 function stem(path: string): string {
-  return basename(path, extname(path)).replaceAll(/[\p{Cc}\p{Cs}]/gu, '').slice(0, 200) || 'job';
+  return (
+    basename(path, extname(path))
+      .replaceAll(/[\p{Cc}\p{Cs}]/gu, '')
+      .slice(0, 200) || 'job'
+  );
 }
 
 function pathProblems({ model_id, input, output }: RawJobSpec, origin: SpecOrigin): FailureReport[] {
@@ -55,15 +59,38 @@ function pathProblems({ model_id, input, output }: RawJobSpec, origin: SpecOrigi
   const inputs: [SpecPath, string][] = Array.isArray(input.path)
     ? input.path.map((path, at) => [['input', 'path', at], path])
     : [[['input', 'path'], input.path]];
-  for (const [path, value] of [[['model_id'], model_id], ...inputs, [['output', 'path'], output.path]] as [SpecPath, string][]) {
-    if (value.includes('${{')) {
-      problems.push(fieldProblem('SPEC_NOT_BUILT', path, 'holds a parameter ${{ ... }}, which this version does not support yet', origin));
+  for (const [path, value] of [[['model_id'], model_id], ...inputs, [['output', 'path'], output.path]] as [
+    SpecPath,
+    string,
+  ][]) {
+    if (/\$\{\{/.test(value)) {
+      problems.push(
+        fieldProblem(
+          'SPEC_NOT_BUILT',
+          path,
+          'holds a parameter in double braces, which this version does not support yet',
+          origin,
+        ),
+      );
     } else if (/^[a-z][a-z0-9+.-]+:\/\//i.test(value)) {
       problems.push(
-        fieldProblem('SPEC_NOT_BUILT', path, `is a URL (${value.split('://')[0]}://), and this version reads and writes local files only`, origin, 'Give a path on this machine.'),
+        fieldProblem(
+          'SPEC_NOT_BUILT',
+          path,
+          `is a URL (${value.split('://')[0]}://), and this version reads and writes local files only`,
+          origin,
+          'Give a path on this machine.',
+        ),
       );
     } else if (/^~[^/\\]*([/\\]|$)/.test(value)) {
-      problems.push(fieldProblem('SPEC_INVALID', path, 'begins with ~, which is not expanded here; write the path out', origin));
+      problems.push(
+        fieldProblem(
+          'SPEC_INVALID',
+          path,
+          'begins with ~, which is not expanded here; write the path out',
+          origin,
+        ),
+      );
     }
   }
   if (problems.length > 0) return problems;
@@ -71,12 +98,18 @@ function pathProblems({ model_id, input, output }: RawJobSpec, origin: SpecOrigi
     const what = /^[^/\\]+@[^/\\]+$|^[\w-]+$/.test(model_id)
       ? `is ${model_id}, the name of a model in a registry, which this version does not support yet`
       : 'is no .onnx file; this version does not support other kinds of model yet';
-    problems.push(fieldProblem('SPEC_NOT_BUILT', ['model_id'], what, origin, 'Give the path of an .onnx file.'));
+    problems.push(
+      fieldProblem('SPEC_NOT_BUILT', ['model_id'], what, origin, 'Give the path of an .onnx file.'),
+    );
   }
   if (/[*?]/.test(output.path)) {
-    problems.push(fieldProblem('SPEC_INVALID', ['output', 'path'], 'must be one folder, not a pattern', origin));
+    problems.push(
+      fieldProblem('SPEC_INVALID', ['output', 'path'], 'must be one folder, not a pattern', origin),
+    );
   } else if (resolve(folderOf('output.path', origin), output.path) === resolve('/')) {
-    problems.push(fieldProblem('SPEC_INVALID', ['output', 'path'], 'must not be the root of the file system', origin));
+    problems.push(
+      fieldProblem('SPEC_INVALID', ['output', 'path'], 'must not be the root of the file system', origin),
+    );
   }
   return problems;
 }
@@ -85,7 +118,9 @@ function pathProblems({ model_id, input, output }: RawJobSpec, origin: SpecOrigi
 function columnProblems({ input, output }: RawJobSpec, origin: SpecOrigin): FailureReport[] {
   const problems: FailureReport[] = [];
   if (input.unique_key && input.key === undefined) {
-    problems.push(fieldProblem('SPEC_INVALID', ['input', 'unique_key'], 'is true, but there is no input.key', origin));
+    problems.push(
+      fieldProblem('SPEC_INVALID', ['input', 'unique_key'], 'is true, but there is no input.key', origin),
+    );
   }
   if (input.columns !== undefined) {
     const allowed = new Set(input.columns.map(fold));
@@ -95,14 +130,21 @@ function columnProblems({ input, output }: RawJobSpec, origin: SpecOrigin): Fail
       ...output.include.map((name, at): [SpecPath, string] => [['output', 'include', at], name]),
     ];
     for (const [path, name] of used) {
-      if (!allowed.has(fold(name))) problems.push(fieldProblem('SPEC_INVALID', path, `names ${name}, which is not one of input.columns`, origin));
+      if (!allowed.has(fold(name)))
+        problems.push(
+          fieldProblem('SPEC_INVALID', path, `names ${name}, which is not one of input.columns`, origin),
+        );
     }
   }
   return [...problems, ...doubleOutputs(input, output, origin)];
 }
 
 /** Columns that would stand twice in the output. Without `output.columns`, names are known only once the model is. */
-function doubleOutputs(input: RawJobSpec['input'], output: RawJobSpec['output'], origin: SpecOrigin): FailureReport[] {
+function doubleOutputs(
+  input: RawJobSpec['input'],
+  output: RawJobSpec['output'],
+  origin: SpecOrigin,
+): FailureReport[] {
   const problems: FailureReport[] = [];
   const taken = new Map<string, string>();
   if (input.key === undefined) {
@@ -112,13 +154,25 @@ function doubleOutputs(input: RawJobSpec['input'], output: RawJobSpec['output'],
     taken.set(fold(input.key), 'input.key');
   }
   const others: [SpecPath, string][] = [
-    ...output.include.flatMap((name, at): [SpecPath, string][] => (name === input.key ? [] : [[['output', 'include', at], name]])),
-    ...Object.entries(output.columns ?? {}).map(([key, name]): [SpecPath, string] => [['output', 'columns', key], name]),
+    ...output.include.flatMap((name, at): [SpecPath, string][] =>
+      name === input.key ? [] : [[['output', 'include', at], name]],
+    ),
+    ...Object.entries(output.columns ?? {}).map(([key, name]): [SpecPath, string] => [
+      ['output', 'columns', key],
+      name,
+    ]),
   ];
   for (const [path, name] of others) {
     const by = taken.get(fold(name));
     if (by !== undefined) {
-      problems.push(fieldProblem('COLUMN_AMBIGUOUS', path, `would put a second column ${name} into the output, beside ${by}`, origin));
+      problems.push(
+        fieldProblem(
+          'COLUMN_AMBIGUOUS',
+          path,
+          `would put a second column ${name} into the output, beside ${by}`,
+          origin,
+        ),
+      );
     }
     taken.set(fold(name), path.slice(0, 2).join('.'));
   }

@@ -31,7 +31,9 @@ export function expectation(path: SpecPath): { readonly at: SpecPath; readonly i
 }
 
 export function fieldName(path: SpecPath): string {
-  return path.map((part, at) => (typeof part === 'number' ? `[${part}]` : at === 0 ? part : `.${part}`)).join('');
+  return path
+    .map((part, at) => (typeof part === 'number' ? `[${part}]` : at === 0 ? part : `.${part}`))
+    .join('');
 }
 
 function fieldsBelow(schema: z.core.$ZodType, path: readonly string[]): SchemaField[] {
@@ -65,10 +67,17 @@ function unwrapped(schema: z.core.$ZodType): z.core.$ZodType[] {
 }
 
 function isWrapper(schema: z.core.$ZodType): schema is z.ZodDefault | z.ZodPrefault | z.ZodExactOptional {
-  return schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodExactOptional;
+  return (
+    schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodExactOptional
+  );
 }
 
 /** What the outermost layer says, filled up with what inner ones say. */
 function metaOf(schema: z.core.$ZodType): { is?: string; description?: string } {
-  return Object.assign({}, ...unwrapped(schema).toReversed().map((layer) => z.globalRegistry.get(layer) ?? {}));
+  return Object.assign(
+    {},
+    ...unwrapped(schema)
+      .toReversed()
+      .map((layer) => z.globalRegistry.get(layer) ?? {}),
+  );
 }

@@ -12,13 +12,20 @@ import { specProblem } from './spec-problem.ts';
 export function schemaProblems(error: z.ZodError, raw: unknown, origin: SpecOrigin): FailureReport[] {
   return error.issues.flatMap((issue) => {
     const path = issue.path.filter((part) => typeof part !== 'symbol');
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...path, key], origin));
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => unknownKey([...path, key], origin));
     return [badValue(path, issue, raw, origin)];
   });
 }
 
 /** A problem with one field, as user and file call it; `what` completes the sentence. */
-export function fieldProblem(code: ErrorCode, path: SpecPath, what: string, origin: SpecOrigin, next?: string): FailureReport {
+export function fieldProblem(
+  code: ErrorCode,
+  path: SpecPath,
+  what: string,
+  origin: SpecOrigin,
+  next?: string,
+): FailureReport {
   const field = fieldName(path);
   const flag = origin.flagOf?.(fieldName(path.slice(0, 2))) ?? origin.flagOf?.(fieldName(path.slice(0, 1)));
   const name = flag === undefined ? field : `${flag} (${field})`;
@@ -29,16 +36,35 @@ export function fieldProblem(code: ErrorCode, path: SpecPath, what: string, orig
 }
 
 function unknownKey(path: SpecPath, origin: SpecOrigin): FailureReport {
-  if (LATER_KEYS[fieldName(path)] !== undefined) {
-    return fieldProblem('SPEC_NOT_BUILT', path, 'is planned, but this version does not support it yet', origin);
+  if (Object.hasOwn(LATER_KEYS, fieldName(path))) {
+    return fieldProblem(
+      'SPEC_NOT_BUILT',
+      path,
+      'is planned, but this version does not support it yet',
+      origin,
+    );
   }
   const parent = path.slice(0, -1);
   const key = String(path.at(-1));
-  const siblings = ALL_FIELDS.filter((known) => fieldName(known.slice(0, -1)) === fieldName(parent)).map((known) => String(known.at(-1)));
+  const siblings = ALL_FIELDS.filter((known) => fieldName(known.slice(0, -1)) === fieldName(parent)).map(
+    (known) => String(known.at(-1)),
+  );
   const sibling = nearest(key, siblings);
   const meant = sibling === undefined ? elsewhere(key) : fieldName([...parent, sibling]);
-  if (meant !== undefined) return fieldProblem('SPEC_UNKNOWN_KEY', path, `does not exist; did you mean ${meant}?`, origin, `Rename it to ${meant}, or remove it.`);
-  return fieldProblem('SPEC_UNKNOWN_KEY', path, `does not exist; the keys here are ${siblings.join(', ')}`, origin);
+  if (meant !== undefined)
+    return fieldProblem(
+      'SPEC_UNKNOWN_KEY',
+      path,
+      `does not exist; did you mean ${meant}?`,
+      origin,
+      `Rename it to ${meant}, or remove it.`,
+    );
+  return fieldProblem(
+    'SPEC_UNKNOWN_KEY',
+    path,
+    `does not exist; the keys here are ${siblings.join(', ')}`,
+    origin,
+  );
 }
 
 /** Built or planned. */
@@ -49,7 +75,9 @@ const ALL_FIELDS: readonly (readonly string[])[] = [
 
 /** The full name of a key that stands under another heading: `batch_size` at the top is meant for `config`. */
 function elsewhere(key: string): string | undefined {
-  const names = new Map(ALL_FIELDS.filter((known) => known.length === 2).map((known) => [String(known[1]), fieldName(known)]));
+  const names = new Map(
+    ALL_FIELDS.filter((known) => known.length === 2).map((known) => [String(known[1]), fieldName(known)]),
+  );
   const near = nearest(key, [...names.keys()]);
   return near === undefined ? undefined : names.get(near);
 }
@@ -58,11 +86,18 @@ function badValue(path: SpecPath, issue: z.core.$ZodIssue, raw: unknown, origin:
   const value = valueAt(raw, path);
   const field = fieldName(path);
   if (typeof value === 'string' && LATER_VALUES[field]?.includes(value)) {
-    return fieldProblem('SPEC_NOT_BUILT', path, `is ${value}, which is planned, but this version does not support it yet`, origin);
+    return fieldProblem(
+      'SPEC_NOT_BUILT',
+      path,
+      `is ${value}, which is planned, but this version does not support it yet`,
+      origin,
+    );
   }
   const { at, is } = expectation(path);
-  if (value === undefined && path.length > 0) return fieldProblem('SPEC_INVALID', path, `is missing; it must be ${is}`, origin);
-  if (issue.code === 'custom' && issue.message !== NO_MESSAGE) return fieldProblem('SPEC_INVALID', path, issue.message, origin);
+  if (value === undefined && path.length > 0)
+    return fieldProblem('SPEC_INVALID', path, `is missing; it must be ${is}`, origin);
+  if (issue.code === 'custom' && issue.message !== NO_MESSAGE)
+    return fieldProblem('SPEC_INVALID', path, issue.message, origin);
   const wanted = at.length === path.length ? `must be ${is}` : `does not fit: ${fieldName(at)} must be ${is}`;
   return fieldProblem('SPEC_INVALID', path, `${wanted}, not ${shown(value)}`, origin);
 }

@@ -1,5 +1,16 @@
-import { Composer, type Document, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, type ParsedNode, Parser } from 'yaml';
-import { Failure, type FailureReport } from '../core/errors.ts';
+import {
+  Composer,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  type ParsedNode,
+  Parser,
+} from 'yaml';
+import type { Failure, FailureReport } from '../core/errors.ts';
 import { failureOfProblems, specProblem } from './spec-problem.ts';
 
 /** A specification as it was written: plain values, and where each stands. */
@@ -15,18 +26,24 @@ export type SpecPath = readonly (string | number)[];
 const MAX_BYTES = 2 ** 20;
 /** The deepest key of ours stands at 3; `provenance` may nest. */
 const MAX_DEPTH = 32;
-const MAX_NODES = 100_000;
+/** Parts of text as YAML's lexer sees them; a list of 5,000 columns, one a line, has 30,000. Reading so many takes a second. */
+const MAX_LEXEMES = 200_000;
 
 /**
  * Reads YAML 1.2, and so JSON. What a specification has no use for is refused, because each has been a way to make a
  * small file cost much or mean something else than it shows: anchors, aliases, merge keys, tags, directives, several
- * documents, keys that stand twice, keys that are not text, `__proto__`. 1 MiB and 32 levels at most; time grows with the size.
+ * documents, keys that stand twice, keys that are not text, `__proto__`. 1 MiB, 32 levels and
+ * 200,000 words and signs at most.
  *
  * Fails with SPEC_INVALID; all problems found are in its `problems`.
  */
 export function readSpecDocument(text: string, file?: string): SpecDocument {
   if (Buffer.byteLength(text) > MAX_BYTES) {
-    throw refused(file, undefined, `is ${Buffer.byteLength(text)} bytes long; a job specification has at most ${MAX_BYTES}`);
+    throw refused(
+      file,
+      undefined,
+      `is ${Buffer.byteLength(text)} bytes long; a job specification has at most ${MAX_BYTES}`,
+    );
   }
   const lines = new LineCounter();
   const document = compose(text, file, lines);
@@ -34,39 +51,51 @@ export function readSpecDocument(text: string, file?: string): SpecDocument {
   if (document.errors.length > 0) {
     const shown = [...new Map(document.errors.map((error) => [error.pos[0], error])).values()].slice(0, 5);
     throw failureOfProblems(
-      shown.map((error) => problem(file, lineAt(error.pos[0]), `is not YAML: ${error.message.split('\n')[0]}`)),
+      shown.map((error) =>
+        problem(file, lineAt(error.pos[0]), `is not YAML: ${error.message.split('\n')[0]}`),
+      ),
     );
   }
   return new Reader(file, lineAt).read(document.contents);
 }
 
 function compose(text: string, file: string | undefined, lines: LineCounter): Document.Parsed<ParsedNode> {
-  refuseDepth(text, file);
+  refuseExcess(text, file);
   const tokens = [...new Parser(lines.addNewLine).parse(text)];
   const directive = tokens.find((token) => token.type === 'directive');
-  if (directive !== undefined) throw refused(file, lines.linePos(directive.offset).line, 'has a YAML directive (%); leave it out');
+  if (directive !== undefined)
+    throw refused(file, lines.linePos(directive.offset).line, 'has a YAML directive (%); leave it out');
   // Our own check of keys below takes linear time; the library's compares each pair.
-  const documents = [...new Composer({ uniqueKeys: false, version: '1.2', schema: 'core', merge: false }).compose(tokens)];
+  const documents = [
+    ...new Composer({ uniqueKeys: false, version: '1.2', schema: 'core', merge: false }).compose(tokens),
+  ];
   const [first, second] = documents;
   if (second !== undefined) {
-    throw refused(file, lines.linePos(second.range[0]).line, 'holds more than one document (---); a job has one specification');
+    throw refused(
+      file,
+      lines.linePos(second.range[0]).line,
+      'holds more than one document (---); a job has one specification',
+    );
   }
   if (first === undefined || first.contents === null) throw refused(file, undefined, 'is empty');
   return first as Document.Parsed<ParsedNode>;
 }
 
 /**
- * Counts nesting on the lexer's flat output, before anything recurses: open brackets, and the indicators of lists and
+ * Counts parts and nesting on the lexer's flat output, before anything is built or recurses: open brackets, and the indicators of lists and
  * complex keys in one line. Nesting by indentation is counted by the reader: it needs ever longer lines.
  */
-function refuseDepth(text: string, file: string | undefined): void {
+function refuseExcess(text: string, file: string | undefined): void {
   let brackets = 0;
   let indicators = 0;
   let line = 1;
+  let lexemes = 0;
   for (const lexeme of new Lexer().lex(text)) {
     if (lexeme === '[' || lexeme === '{') brackets += 1;
     else if (lexeme === ']' || lexeme === '}') brackets -= 1;
     else if (lexeme === '-' || lexeme === '?') indicators += 1;
+    lexemes += 1;
+    if (lexemes > MAX_LEXEMES) throw refused(file, line, 'has too many parts to be a job specification');
     if (brackets > MAX_DEPTH || indicators > MAX_DEPTH) throw tooDeep(file, line);
     if (lexeme.includes('\n')) {
       indicators = 0;
@@ -81,7 +110,6 @@ class Reader {
   private readonly problems: FailureReport[] = [];
   private readonly file: string | undefined;
   private readonly lineAt: (offset: number) => number;
-  private nodes = 0;
 
   constructor(file: string | undefined, lineAt: (offset: number) => number) {
     this.file = file;
@@ -98,22 +126,27 @@ class Reader {
     if (node === null) return null;
     const line = this.lineAt(node.range[0]);
     if (!this.lines.has(key(path))) this.lines.set(key(path), line);
-    this.nodes += 1;
-    if (this.nodes > MAX_NODES) throw refused(this.file, line, `has more than ${MAX_NODES} values`);
     if (path.length > MAX_DEPTH) throw tooDeep(this.file, line);
     if (isAlias(node)) return this.refuse(line, `uses the alias *${node.source}; write the value out`);
     if (node.anchor !== undefined) return this.refuse(line, `has the anchor &${node.anchor}; leave it out`);
     if (node.tag !== undefined) return this.refuse(line, `has the tag ${shortTag(node.tag)}; leave it out`);
     if (isSeq(node)) return node.items.map((item, at) => this.value(item as ParsedNode, [...path, at]));
-    if (isMap(node)) return this.map(node.items as readonly { key: ParsedNode; value: ParsedNode | null }[], path);
+    if (isMap(node))
+      return this.map(node.items as readonly { key: ParsedNode; value: ParsedNode | null }[], path);
     return isScalar(node) ? node.value : null;
   }
 
-  private map(items: readonly { key: ParsedNode; value: ParsedNode | null }[], path: SpecPath): Record<string, unknown> {
+  private map(
+    items: readonly { key: ParsedNode; value: ParsedNode | null }[],
+    path: SpecPath,
+  ): Record<string, unknown> {
     const result: Record<string, unknown> = {};
     for (const item of items) {
       const line = this.lineAt(item.key.range[0]);
-      const name = isScalar(item.key) && item.key.tag === undefined && item.key.anchor === undefined ? item.key.value : undefined;
+      const name =
+        isScalar(item.key) && item.key.tag === undefined && item.key.anchor === undefined
+          ? item.key.value
+          : undefined;
       if (typeof name !== 'string') {
         this.refuse(line, 'has a key that is not plain text; put it in quotes if it is meant as text');
       } else if (name === '__proto__' || name === '<<') {

@@ -8,7 +8,12 @@ interface Where {
 }
 
 /** One thing that is wrong with a specification. The message begins with `file:line: ` where those are known. */
-export function specProblem(code: ErrorCode, sentence: string, { file, line, field }: Where, next?: string): FailureReport {
+export function specProblem(
+  code: ErrorCode,
+  sentence: string,
+  { file, line, field }: Where,
+  next?: string,
+): FailureReport {
   const at = [file, line].filter((part) => part !== undefined).join(':');
   return {
     code,
@@ -29,13 +34,18 @@ export function failureOfProblems(problems: readonly FailureReport[]): Failure {
   const sorted = problems.toSorted((a, b) => (a.place.line ?? 0) - (b.place.line ?? 0));
   const first = sorted[0];
   if (first === undefined) throw new Error('no problems to report');
-  if (sorted.length === 1) return new Failure(first.code, first.message, { place: first.place, next: first.next });
+  if (sorted.length === 1)
+    return new Failure(first.code, first.message, { place: first.place, next: first.next });
   const shown = sorted.slice(0, SHOWN);
   const rest = sorted.length - shown.length;
   const list = [...shown.map((problem) => problem.message), ...(rest > 0 ? [`and ${rest} more`] : [])];
-  return new Failure(first.code, `The job specification has ${sorted.length} problems:\n  ${list.join('\n  ')}`, {
-    place: first.place,
-    next: first.next,
-    problems: shown,
-  });
+  return new Failure(
+    first.code,
+    `The job specification has ${sorted.length} problems:\n  ${list.join('\n  ')}`,
+    {
+      place: first.place,
+      next: first.next,
+      problems: shown,
+    },
+  );
 }

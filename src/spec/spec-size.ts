@@ -11,7 +11,8 @@ const MAX_TEXT = 2 ** 20;
  * so that whatever looks closer at it afterwards may recurse. Null: nothing.
  */
 export function sizeProblem(raw: unknown, { file }: SpecOrigin): FailureReport | null {
-  const problem = (what: string): FailureReport => specProblem('SPEC_INVALID', `The job specification ${what}.`, { file });
+  const problem = (what: string): FailureReport =>
+    specProblem('SPEC_INVALID', `The job specification ${what}.`, { file });
   const open: { value: unknown; depth: number }[] = [{ value: raw, depth: 0 }];
   let values = 0;
   let text = 0;

@@ -2,6 +2,17 @@ import { Failure } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { WHERE_FUNCTIONS } from './where-functions.ts';
 
+/** A condition to check, as DuckDB's parser understood it. */
+export interface Question {
+  /** What the user wrote. */
+  readonly text: string;
+  /** What `json_serialize_sql` gives for `WHERE_PREFIX` and the text. */
+  readonly statement: string;
+  /** What it gives for the same statement without a condition. */
+  readonly bareStatement: string;
+  readonly columns: readonly string[];
+}
+
 export interface CheckedCondition {
   /** The columns it uses, as the input spells them, in order of first use. */
   readonly columns: readonly string[];
@@ -13,34 +24,40 @@ export interface CheckedCondition {
 export const WHERE_PREFIX = 'SELECT * FROM t WHERE ';
 
 /**
- * Checks a user's condition as DuckDB's parser understood it. `statement` is what `json_serialize_sql` gives for
- * `SELECT * FROM t WHERE <text>`.
- *
- * Whatever is not known to be harmless is refused: only the node classes below pass, with exactly the members they are known to
- * have, and only functions of `WHERE_FUNCTIONS`: deterministic, of one row, without side effects. So no subqueries, table
- * functions, aggregates, windows, parameters, lambdas, stars, collations, types of a user's. Names must be columns of the
- * input; letter case does not count.
+ * Checks the tree of a user's condition. Whatever is not known to be harmless is refused: only the node classes below pass,
+ * with exactly the members they are known to have, and only functions of `WHERE_FUNCTIONS`: deterministic, of one row,
+ * without side effects. So no subqueries, table functions, aggregates, windows, parameters, lambdas, stars, collations,
+ * types of a user's. Names must be columns of the input; letter case does not count.
  *
  * Fails with WHERE_NOT_ALLOWED, naming the node and its position in the text, COLUMN_MISSING or COLUMN_AMBIGUOUS.
  */
-export function checkCondition(statement: string, text: string, columns: readonly string[]): CheckedCondition {
-  const tree = parseExactly(statement);
-  const check = { text, byName: groupByName(columns), used: new Set<string>() };
+export function checkCondition(question: Question): CheckedCondition {
+  const tree = parseExactly(question.statement);
+  const check = { text: question.text, byName: groupByName(question.columns), used: new Set<string>() };
   // A work list instead of recursion: the parser lets a thousand levels pass.
-  const open: Node[] = [conditionOf(tree, text)];
+  const open: Node[] = [conditionOf(tree, question)];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     for (const child of checkNode(node, check).toReversed()) open.push(child);
   }
   return { columns: [...check.used], statement: JSON.stringify(tree) };
 }
 
+/** Nodes say where they stood in the text; two statements that differ in nothing else mean the same. */
+export function withoutPlaces(statement: string): string {
+  return statement.replaceAll(/"query_location":\d+/g, '"query_location":0');
+}
+
 /** A condition that is refused; `location` is a byte offset in the statement. */
 export function whereRefused(text: string, what: string, location: unknown, next?: string): Failure {
   const at = position(text, location);
-  return new Failure('WHERE_NOT_ALLOWED', `input.where: ${what}${at === null ? '' : ` (at character ${at})`}.`, {
-    place: { field: 'input.where' },
-    ...(next === undefined ? {} : { next }),
-  });
+  return new Failure(
+    'WHERE_NOT_ALLOWED',
+    `input.where: ${what}${at === null ? '' : ` (at character ${at})`}.`,
+    {
+      place: { field: 'input.where' },
+      ...(next === undefined ? {} : { next }),
+    },
+  );
 }
 
 type Node = { [member: string]: unknown };
@@ -52,64 +69,36 @@ interface Check {
 }
 
 /** The one expression of `SELECT * FROM t WHERE expression`, when there is nothing else in the statement. */
-function conditionOf(tree: unknown, text: string): Node {
-  const { statements } = tree as { statements: Node[] };
+function conditionOf(tree: unknown, { text, bareStatement }: Question): Node {
+  const { statements } = tree as { statements: { node: Node }[] };
   const [statement] = statements;
-  if (statement === undefined || statements.length !== 1) throw whereRefused(text, 'more than one statement', undefined);
-  const node = statement['node'] as Node;
-  const condition = node['where_clause'];
-  if (!isNode(condition)) throw whereRefused(text, 'no condition', undefined);
-  const rest = JSON.stringify({ ...statement, node: { ...node, where_clause: null } }, (key, value) => (key === 'query_location' ? 0 : value));
-  if (rest !== BARE_STATEMENT) throw whereRefused(text, 'more than a condition: ORDER BY, LIMIT, GROUP BY, UNION and the like', undefined);
+  if (statement === undefined || statements.length !== 1)
+    throw whereRefused(text, 'more than one statement', undefined);
+  const condition = statement.node.where_clause;
+  const rest = {
+    ...(tree as Node),
+    statements: [{ ...statement, node: { ...statement.node, where_clause: null } }],
+  };
+  if (!isNode(condition) || withoutPlaces(JSON.stringify(rest)) !== withoutPlaces(bareStatement)) {
+    throw whereRefused(
+      text,
+      'more than a condition (ORDER BY, LIMIT, GROUP BY, UNION and the like)',
+      undefined,
+    );
+  }
   return condition;
 }
 
-/** How DuckDB 1.5 writes `SELECT * FROM t`, without the condition. */
-const BARE_STATEMENT = JSON.stringify({
-  node: {
-    type: 'SELECT_NODE',
-    modifiers: [],
-    cte_map: { map: [] },
-    select_list: [
-      {
-        class: 'STAR',
-        type: 'STAR',
-        alias: '',
-        query_location: 0,
-        relation_name: '',
-        exclude_list: [],
-        replace_list: [],
-        columns: false,
-        expr: null,
-        qualified_exclude_list: [],
-        rename_list: [],
-      },
-    ],
-    from_table: {
-      type: 'BASE_TABLE',
-      alias: '',
-      sample: null,
-      query_location: 0,
-      schema_name: '',
-      table_name: 't',
-      column_name_alias: [],
-      catalog_name: '',
-      at_clause: null,
-    },
-    where_clause: null,
-    group_expressions: [],
-    group_sets: [],
-    aggregate_handling: 'STANDARD_HANDLING',
-    having: null,
-    sample: null,
-    qualify: null,
-  },
-  named_param_map: [],
-});
-
 /** By class of node: its members beside class, type, alias and query_location; its types; and its children. */
 const CLASSES: Readonly<
-  Record<string, { members: readonly string[]; types: readonly string[]; children: (node: Node, check: Check) => unknown[] }>
+  Record<
+    string,
+    {
+      members: readonly string[];
+      types: readonly string[];
+      children: (node: Node, check: Check) => unknown[];
+    }
+  >
 > = {
   COLUMN_REF: { members: ['column_names'], types: ['COLUMN_REF'], children: checkColumn },
   CONSTANT: { members: ['value'], types: ['VALUE_CONSTANT'], children: checkConstant },
@@ -128,7 +117,11 @@ const CLASSES: Readonly<
     children: ({ left, right }) => [left, right],
   },
   CONJUNCTION: { members: ['children'], types: ['CONJUNCTION_AND', 'CONJUNCTION_OR'], children: listed },
-  BETWEEN: { members: ['input', 'lower', 'upper'], types: ['COMPARE_BETWEEN'], children: ({ input, lower, upper }) => [input, lower, upper] },
+  BETWEEN: {
+    members: ['input', 'lower', 'upper'],
+    types: ['COMPARE_BETWEEN'],
+    children: ({ input, lower, upper }) => [input, lower, upper],
+  },
   OPERATOR: {
     members: ['children'],
     types: [
@@ -145,7 +138,17 @@ const CLASSES: Readonly<
   CASE: { members: ['case_checks', 'else_expr'], types: ['CASE_EXPR'], children: checkCase },
   CAST: { members: ['child', 'cast_type', 'try_cast'], types: ['OPERATOR_CAST'], children: checkCast },
   FUNCTION: {
-    members: ['function_name', 'schema', 'children', 'filter', 'order_bys', 'distinct', 'is_operator', 'export_state', 'catalog'],
+    members: [
+      'function_name',
+      'schema',
+      'children',
+      'filter',
+      'order_bys',
+      'distinct',
+      'is_operator',
+      'export_state',
+      'catalog',
+    ],
     types: ['FUNCTION'],
     children: checkFunction,
   },
@@ -158,8 +161,10 @@ function checkNode(node: Node, check: Check): Node[] {
     throw whereRefused(check.text, `${NAMES[String(kind)] ?? String(type)} is not allowed`, location);
   }
   const stranger = Object.keys(node).find((member) => !known.members.includes(member) && !COMMON.has(member));
-  if (stranger !== undefined) throw whereRefused(check.text, `${type} with ${stranger} is not allowed`, location);
-  if (alias !== '') throw whereRefused(check.text, `the name ${String(alias)} for an expression is not allowed`, location);
+  if (stranger !== undefined)
+    throw whereRefused(check.text, `${type} with ${stranger} is not allowed`, location);
+  if (alias !== '')
+    throw whereRefused(check.text, `the name ${String(alias)} for an expression is not allowed`, location);
   return known.children(node, check).map((child) => {
     if (!isNode(child)) throw whereRefused(check.text, `${type} is not allowed in this form`, location);
     return child;
@@ -185,21 +190,30 @@ function listed({ children }: Node): unknown[] {
 }
 
 function checkColumn(node: Node, { text, byName, used }: Check): unknown[] {
-  const names = node['column_names'] as string[];
-  const location = node['query_location'];
+  const names = node.column_names as string[];
+  const location = node.query_location;
   const [name] = names;
   if (name === undefined || names.length !== 1) {
-    throw whereRefused(text, `${names.join('.')} is not the plain name of a column`, location, "Write the column alone, and a field of a struct as column['field'].");
+    throw whereRefused(
+      text,
+      `${names.join('.')} is not the plain name of a column`,
+      location,
+      "Write the column alone, and a field of a struct as column['field'].",
+    );
   }
   const found = byName.get(fold(name)) ?? [];
   const [column] = found;
   if (column === undefined) throw missingColumn(name, position(text, location), [...byName.values()].flat());
   if (found.length > 1) {
-    throw new Failure('COLUMN_AMBIGUOUS', `input.where names ${name}, which may be any of the columns ${found.join(', ')}.`, {
-      place: { field: 'input.where' },
-    });
+    throw new Failure(
+      'COLUMN_AMBIGUOUS',
+      `input.where names ${name}, which may be any of the columns ${found.join(', ')}.`,
+      {
+        place: { field: 'input.where' },
+      },
+    );
   }
-  node['column_names'] = [column];
+  node.column_names = [column];
   used.add(column);
   return [];
 }
@@ -209,22 +223,44 @@ function checkColumn(node: Node, { text, byName, used }: Check): unknown[] {
  * decimal 0.1, `true` as a cast.
  */
 function checkConstant(node: Node, { text }: Check): unknown[] {
-  const { type, is_null: isNull, value } = node['value'] as { type: { id: string }; is_null: boolean; value: unknown };
+  const {
+    type,
+    is_null: isNull,
+    value,
+  } = node.value as { type: { id: string }; is_null: boolean; value: unknown };
   if (type.id === 'NULL' || CONSTANTS.has(type.id)) {
-    if (!isNull && type.id === 'DOUBLE') become(node, castOf(String(value), 'DOUBLE', node['query_location']));
-    if (!isNull && type.id === 'BOOLEAN') become(node, castOf(value === true ? 't' : 'f', 'BOOLEAN', node['query_location']));
+    if (!isNull && type.id === 'DOUBLE') become(node, castOf(String(value), 'DOUBLE', node.query_location));
+    if (!isNull && type.id === 'BOOLEAN')
+      become(node, castOf(value === true ? 't' : 'f', 'BOOLEAN', node.query_location));
     return [];
   }
-  throw whereRefused(text, `a constant of type ${type.id} is not allowed`, node['query_location']);
+  throw whereRefused(text, `a constant of type ${type.id} is not allowed`, node.query_location);
 }
 
-const CONSTANTS: ReadonlySet<string> = new Set(['BOOLEAN', 'INTEGER', 'BIGINT', 'HUGEINT', 'UHUGEINT', 'DECIMAL', 'DOUBLE', 'VARCHAR']);
+const CONSTANTS: ReadonlySet<string> = new Set([
+  'BOOLEAN',
+  'INTEGER',
+  'BIGINT',
+  'HUGEINT',
+  'UHUGEINT',
+  'DECIMAL',
+  'DOUBLE',
+  'VARCHAR',
+]);
 
 function castOf(text: string, type: string, location: unknown): Node {
   const value = { type: { id: 'VARCHAR', type_info: null }, is_null: false, value: text };
   const child = { class: 'CONSTANT', type: 'VALUE_CONSTANT', alias: '', query_location: location, value };
   const castType = { id: type, type_info: null };
-  return { class: 'CAST', type: 'OPERATOR_CAST', alias: '', query_location: location, child, cast_type: castType, try_cast: false };
+  return {
+    class: 'CAST',
+    type: 'OPERATOR_CAST',
+    alias: '',
+    query_location: location,
+    child,
+    cast_type: castType,
+    try_cast: false,
+  };
 }
 
 function become(node: Node, other: Node): void {
@@ -233,52 +269,70 @@ function become(node: Node, other: Node): void {
 }
 
 function checkCase(node: Node, { text }: Check): unknown[] {
-  const checks = node['case_checks'] as Node[];
+  const checks = node.case_checks as Node[];
   for (const branch of checks) {
     if (Object.keys(branch).toSorted().join() !== 'then_expr,when_expr') {
-      throw whereRefused(text, 'CASE is not allowed in this form', node['query_location']);
+      throw whereRefused(text, 'CASE is not allowed in this form', node.query_location);
     }
   }
-  return [...checks.flatMap(({ when_expr, then_expr }) => [when_expr, then_expr]), node['else_expr']];
+  return [...checks.flatMap(({ when_expr, then_expr }) => [when_expr, then_expr]), node.else_expr];
 }
 
 function checkCast(node: Node, { text }: Check): unknown[] {
-  let type = node['cast_type'] as { id: string; type_info: { child_type?: unknown } | null };
-  while (type.id === 'LIST' && type.type_info?.child_type !== undefined) type = type.type_info.child_type as typeof type;
+  let type = node.cast_type as { id: string; type_info: { child_type?: unknown } | null };
+  while (type.id === 'LIST' && type.type_info?.child_type !== undefined)
+    type = type.type_info.child_type as typeof type;
   const plain = type.id === 'DECIMAL' || type.type_info === null;
   if (!plain || !CAST_TYPES.has(type.id)) {
-    throw whereRefused(text, `a cast to a type other than ${[...CAST_TYPES].join(', ')} or lists of these is not allowed`, node['query_location']);
+    throw whereRefused(
+      text,
+      `a cast to a type other than ${[...CAST_TYPES].join(', ')} or lists of these is not allowed`,
+      node.query_location,
+    );
   }
-  return [node['child']];
+  return [node.child];
 }
 
-const CAST_TYPES: ReadonlySet<string> = new Set([
-  'BOOLEAN', 'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT', 'UHUGEINT',
-  'FLOAT', 'DOUBLE', 'DECIMAL', 'VARCHAR', 'BLOB', 'UUID', 'DATE', 'TIME', 'TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS',
-  'TIMESTAMP WITH TIME ZONE', 'INTERVAL',
-]);
+const CAST_TYPES: ReadonlySet<string> = new Set(
+  [
+    'BOOLEAN,TINYINT,SMALLINT,INTEGER,BIGINT,HUGEINT,UTINYINT,USMALLINT,UINTEGER,UBIGINT,UHUGEINT,FLOAT,DOUBLE,DECIMAL',
+    'VARCHAR,BLOB,UUID,DATE,TIME,TIMESTAMP,TIMESTAMP_S,TIMESTAMP_MS,TIMESTAMP_NS,TIMESTAMP WITH TIME ZONE,INTERVAL',
+  ].flatMap((names) => names.split(',')),
+);
 
 function checkFunction(node: Node, { text }: Check): unknown[] {
-  const name = String(node['function_name']);
-  const schema = node['schema'];
-  const location = node['query_location'];
-  if (!WHERE_FUNCTIONS.has(name) || node['catalog'] !== '' || (schema !== '' && schema !== 'main')) {
-    throw whereRefused(text, `the function ${name} is not allowed`, location, `Allowed are operators and: ${[...WHERE_FUNCTIONS].filter((known) => /^[a-z]/.test(known)).join(', ')}.`);
+  const name = String(node.function_name);
+  const schema = node.schema;
+  const location = node.query_location;
+  if (!WHERE_FUNCTIONS.has(name) || node.catalog !== '' || (schema !== '' && schema !== 'main')) {
+    throw whereRefused(
+      text,
+      `the function ${name} is not allowed`,
+      location,
+      `Allowed are operators and: ${[...WHERE_FUNCTIONS].filter((known) => /^[a-z]/.test(known)).join(', ')}.`,
+    );
   }
-  const plain = node['filter'] === null && node['distinct'] === false && node['export_state'] === false;
-  if (!plain || (node['order_bys'] as { orders: unknown[] }).orders.length > 0) {
+  const plain = node.filter === null && node.distinct === false && node.export_state === false;
+  if (!plain || (node.order_bys as { orders: unknown[] }).orders.length > 0) {
     throw whereRefused(text, `DISTINCT, FILTER and ORDER BY in ${name}() are not allowed`, location);
   }
-  return node['children'] as unknown[];
+  return node.children as unknown[];
 }
 
 function missingColumn(name: string, at: number | null, all: readonly string[]): Failure {
   const near = nearest(name, all);
-  const hint = near === undefined ? `The columns are: ${all.slice(0, 20).join(', ')}${all.length > 20 ? ', ...' : ''}.` : `Did you mean ${near}?`;
+  const hint =
+    near === undefined
+      ? `The columns are: ${all.slice(0, 20).join(', ')}${all.length > 20 ? ', ...' : ''}.`
+      : `Did you mean ${near}?`;
   const where = at === null ? '' : ` (at character ${at})`;
-  return new Failure('COLUMN_MISSING', `input.where names ${name}${where}, which is no column of the input. ${hint}`, {
-    place: { field: 'input.where' },
-  });
+  return new Failure(
+    'COLUMN_MISSING',
+    `input.where names ${name}${where}, which is no column of the input. ${hint}`,
+    {
+      place: { field: 'input.where' },
+    },
+  );
 }
 
 function groupByName(columns: readonly string[]): Map<string, string[]> {
@@ -309,12 +363,19 @@ function isNode(value: unknown): value is Node {
  */
 function parseExactly(text: string): unknown {
   return exactJson.parse(text, (_key, value, { source }) => {
-    const exact = typeof value !== 'number' || source === undefined || !/^-?\d+$/.test(source) || Number.isSafeInteger(value);
+    const exact =
+      typeof value !== 'number' ||
+      source === undefined ||
+      !/^-?\d+$/.test(source) ||
+      Number.isSafeInteger(value);
     return exact ? value : exactJson.rawJSON(source);
   });
 }
 
 const exactJson = JSON as unknown as {
-  parse(text: string, reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown;
+  parse(
+    text: string,
+    reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+  ): unknown;
   rawJSON(text: string): unknown;
 };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Dirent } from 'node:fs';
 import { link, lstat, mkdir, open, readdir, readFile, realpath, rm, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { Failure } from '../core/errors.ts';
 import { syncToDisk } from './durable.ts';
 import { fileSha256 } from './file-sha256.ts';
@@ -73,7 +73,6 @@ export function createLocalStorage({ root: givenRoot }: LocalStorageOptions): St
       const folder = dirname(final);
       try {
         durable.made(await mkdir(folder, { recursive: true }), folder);
-        await refuseOutside(final, root);
       } catch (error) {
         throw fsFailure(error, 'Making a folder', folder, 'DESTINATION_UNWRITABLE');
       }
@@ -102,7 +101,7 @@ const STAGED_SUFFIX = '.staged';
  */
 function stagedObject(final: string, syncFolders: (folder: string) => Promise<void>): StagedObject {
   const folder = dirname(final);
-  const path = join(folder, `.${basename(final).slice(0, 100)}.${randomUUID()}${STAGED_SUFFIX}`);
+  const path = join(folder, `.${randomUUID()}${STAGED_SUFFIX}`);
   let done: SealedObject | null = null;
   let isVoid = false;
 

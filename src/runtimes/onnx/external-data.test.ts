@@ -65,6 +65,8 @@ test.each<[string, Record<string, string>]>([
   ['dot', { location: '.' }],
   ['folder', { location: 'deep' }],
   ['empty step', { location: 'deep//v.bin' }],
+  ['dot as a step', { location: './w.bin' }],
+  ['dot in the middle', { location: 'deep/./v.bin' }],
   ['backslashes', { location: '..\\outside\\secret' }],
   ['drive', { location: 'C:w.bin' }],
   ['zero byte', { location: 'w.bin\0.txt' }],
@@ -86,6 +88,11 @@ test.each<[string, Record<string, string>]>([
     code: 'MODEL_EXTERNAL_DATA',
     message: expect.stringContaining("Tensor 'weights'"),
   });
+});
+
+test('the furthest reference counts, not the first or the last', async () => {
+  const ends = ['60', '101', '80'].map((length) => refersTo({ location: 'w.bin', length }));
+  await expect(companions(...ends)).rejects.toMatchObject({ code: 'MODEL_EXTERNAL_DATA' });
 });
 
 test('a key that stands twice is refused: readers differ in which they take', async () => {

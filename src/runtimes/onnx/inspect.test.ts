@@ -105,7 +105,7 @@ test('an input of a type that no column can be is refused by name, and such an o
 
 test('every way to be no model is MODEL_INVALID', async () => {
   const whole = models.mlpModel();
-  const graphTwice = concat([whole, bytesField(7)]);
+  const graphTwice = concat([whole, models.identityModel()]);
   const twoOfOneName = models.buildModel({
     inputs: [{ name: 'x', type: 'float32' }],
     outputs: [
@@ -125,6 +125,9 @@ test('every way to be no model is MODEL_INVALID', async () => {
     'a length of 2^63': Uint8Array.of(0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f),
     'a length of 2 GB': Uint8Array.of(0x3a, 0xff, 0xff, 0xff, 0xff, 0x07),
     'a number that does not end': Uint8Array.of(0x08, ...new Array(20).fill(0xff)),
+    'a field cut at the end': concat([whole, Uint8Array.of(0x72, 50, 1, 2)]),
+    'a field number beyond 2^29': concat([whole, Uint8Array.of(0x88, 0x80, 0x80, 0x80, 0x20, 8)]),
+    'an IR version that is text': concat([textField(1, '\x08'), whole.subarray(2)]),
     'a group': Uint8Array.of(0x0b, 0x0c),
     'a graph that is a number': concat([intField(1, 8), intField(7, 1)]),
     'a name that is not UTF-8': concat([
@@ -150,11 +153,11 @@ function deepModel(depth: number): Uint8Array {
   return models.buildModel({ ...spec, extra: inner });
 }
 
-test('a folder or a path through a file is MODEL_NOT_FOUND', async () => {
+test('a folder, a path through a file or a device is MODEL_NOT_FOUND', async () => {
   await mkdir(join(folder, 'folder.onnx'));
   const file = join(folder, 'file.onnx');
   await writeFile(file, 'x');
-  for (const path of [join(folder, 'folder.onnx'), join(file, 'below.onnx')]) {
+  for (const path of [join(folder, 'folder.onnx'), join(file, 'below.onnx'), '/dev/null']) {
     await expect(onnx.inspect({ path, sha256: '' })).rejects.toMatchObject({
       code: 'MODEL_NOT_FOUND',
       place: { file: path },

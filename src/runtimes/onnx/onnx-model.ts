@@ -10,8 +10,6 @@ export interface OnnxModel {
   readonly outputs: readonly ValueInfo[];
   /** scikit-learn's ZipMap nodes whose result is an output of the graph, by that output's name. */
   readonly zipMaps: ReadonlyMap<string, ZipMap>;
-  /** Version of each operator set, by domain ('' is ONNX's own). */
-  readonly opsets: ReadonlyMap<string, number>;
 }
 
 export interface ValueInfo {
@@ -36,8 +34,7 @@ export interface ZipMap {
 }
 
 /** Field numbers of the messages that are read or written here, as in onnx.proto. */
-export const MODEL = { irVersion: 1, graph: 7, opsetImport: 8, trainingInfo: 20, functions: 25 } as const;
-export const OPSET = { domain: 1, version: 2 } as const;
+export const MODEL = { irVersion: 1, graph: 7, trainingInfo: 20, functions: 25 } as const;
 export const GRAPH = { node: 1, initializer: 5, input: 11, output: 12, sparseInitializer: 15 } as const;
 export const NODE = { input: 1, output: 2, opType: 4, attribute: 5, domain: 7 } as const;
 export const ATTRIBUTE = {
@@ -100,11 +97,9 @@ export const DATA_TYPES: readonly string[] = [
 export function parseModel(bytes: Uint8Array): OnnxModel {
   let graph: Uint8Array | undefined;
   let irVersion = 0n;
-  const opsets = new Map<string, number>();
   const model = new FieldCursor(bytes);
   while (model.next()) {
     if (model.number === MODEL.irVersion) irVersion = model.int();
-    else if (model.number === MODEL.opsetImport) readOpset(model.bytes(), opsets);
     else if (model.number === MODEL.graph) {
       if (graph !== undefined) throw new MalformedError('it has more than one graph');
       graph = model.bytes();
@@ -112,10 +107,10 @@ export function parseModel(bytes: Uint8Array): OnnxModel {
   }
   if (graph === undefined || irVersion <= 0n)
     throw new MalformedError('it has no graph and IR version, so it is not ONNX');
-  return { ...parseGraph(graph), opsets };
+  return parseGraph(graph);
 }
 
-function parseGraph(bytes: Uint8Array): Pick<OnnxModel, 'inputs' | 'outputs' | 'zipMaps'> {
+function parseGraph(bytes: Uint8Array): OnnxModel {
   const inputs: ValueInfo[] = [];
   const outputs: ValueInfo[] = [];
   const initialized = new Set<string>();
@@ -153,17 +148,6 @@ function readText(message: Uint8Array, number: number): string {
   let text = '';
   while (cursor.next()) if (cursor.number === number) text = cursor.text();
   return text;
-}
-
-function readOpset(message: Uint8Array, into: Map<string, number>): void {
-  const cursor = new FieldCursor(message);
-  let domain = '';
-  let version = 0n;
-  while (cursor.next()) {
-    if (cursor.number === OPSET.domain) domain = cursor.text();
-    else if (cursor.number === OPSET.version) version = cursor.int();
-  }
-  into.set(domain === 'ai.onnx' ? '' : domain, Number(version));
 }
 
 function readValueInfo(message: Uint8Array): ValueInfo {

@@ -40,11 +40,7 @@ export async function loadSession(request: LoadRequest, options: SessionOptions)
         const tensor = results[output.output];
         if (tensor === undefined)
           throw new Failure('MODEL_UNSUPPORTED', `The model gave nothing in its output '${output.output}'.`);
-        return predictionColumn(
-          output,
-          { type: tensor.type, data: tensor.data as Values, dims: tensor.dims },
-          batch.rows,
-        );
+        return predictionColumn(output, { data: tensor.data as Values, dims: tensor.dims }, batch.rows);
       });
       return { columns, rejects: [] };
     },

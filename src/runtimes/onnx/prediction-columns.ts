@@ -4,7 +4,6 @@ import type { OutputBinding } from '../../core/signature.ts';
 
 /** A tensor as it came out of the model. */
 export interface OutputTensor {
-  readonly type: string;
   readonly data: Values;
   readonly dims: readonly number[];
 }
@@ -12,7 +11,7 @@ export interface OutputTensor {
 /**
  * One output as a column of `rows` values. A list column and a scalar share the tensor's memory; an element of a [N, K]
  * output is copied out. Fails with PREDICTION_COUNT when the first dimension is not `rows`, and with MODEL_UNSUPPORTED
- * when the model gives another shape or type than it declared.
+ * when the model gives another shape than it declared.
  */
 export function predictionColumn(binding: OutputBinding, tensor: OutputTensor, rows: number): Column {
   const { dims, data } = tensor;
@@ -26,8 +25,6 @@ export function predictionColumn(binding: OutputBinding, tensor: OutputTensor, r
       },
     );
   }
-  if (tensor.type !== binding.type)
-    throw notAsDeclared(binding, `gave ${tensor.type}, where it declares ${binding.type}`);
   const width = rows === 0 ? 0 : data.length / rows;
   const { column: name, type } = binding;
   if (binding.element !== undefined) {

@@ -9,10 +9,10 @@
 /** The bytes are not well-formed. `message` completes the sentence "the model file is not readable: ...". */
 export class MalformedError extends Error {}
 
-export const VARINT = 0;
-export const FIXED64 = 1;
-export const BYTES = 2;
-export const FIXED32 = 5;
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+const FIXED32 = 5;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();

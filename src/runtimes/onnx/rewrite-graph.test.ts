@@ -76,7 +76,7 @@ test('a name that the graph already uses is not taken for the new input', async 
   });
 });
 
-test("a model without ONNX's own operators gets them for ours", async () => {
+test("a model that imports none of ONNX's own operators takes ours", async () => {
   const bytes = models.zipMapModel(['no', 'yes']);
   const { label, probability } = (await runByColumns(bytes, 'features')) as Record<
     string,

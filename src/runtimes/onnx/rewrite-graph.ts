@@ -5,7 +5,6 @@ import {
   MODEL,
   NODE,
   type OnnxModel,
-  OPSET,
   SHAPE,
   TENSOR_TYPE,
   TYPE,
@@ -16,6 +15,8 @@ import { bytesField, concat, FieldCursor, intField, type Piece, textField } from
 /**
  * Changes an ONNX graph on its bytes, so that columns go in and tensors come out. Everything that is not changed, fields
  * we do not know included, is handed on byte for byte.
+ *
+ * A model that has imported none of ONNX's own operators needs no import for ours: ONNX Runtime takes the latest.
  *
  * - A ZipMap whose result is an output (scikit-learn's default: a sequence of N maps from class to score, an object per
  *   row) becomes an Identity: the output keeps its name and is the float tensor [N, K] behind the maps.
@@ -45,15 +46,8 @@ export function rewriteGraph(
         : cursor.raw(),
     );
   }
-  if (!model.opsets.has(''))
-    pieces.push(
-      bytesField(MODEL.opsetImport, textField(OPSET.domain, ''), intField(OPSET.version, OWN_OPSET)),
-    );
   return { bytes: concat(pieces), columnInputs };
 }
-
-/** For a model without any of ONNX's own operators, which need not say a version. Ours have not changed in it. */
-const OWN_OPSET = 13;
 
 function graphPieces(
   graph: Uint8Array,

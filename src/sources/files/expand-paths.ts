@@ -18,6 +18,11 @@ export async function expandPaths(paths: readonly string[]): Promise<string[]> {
   return [...files];
 }
 
+/** Folders and files below which everything lies that `expandPaths` can find. */
+export function searchFolders(paths: readonly string[]): string[] {
+  return paths.map((path) => (WILDCARD.test(path) ? splitPattern(path)[0] : path));
+}
+
 async function expand(path: string): Promise<string[]> {
   const kind = await kindOf(path);
   if (kind === 'file') return [path];

@@ -13,7 +13,12 @@ import { exactlyOne, type Transaction } from './transaction.ts';
  * Accepts a part as the rows of the leased shard, which ends at `completion.range.end` from here on. Throws ACCOUNTING if
  * the part does not answer for each row of its range.
  */
-export async function acceptPart(tx: Transaction, lease: LeaseRef, completion: Completion, time: Time): Promise<void> {
+export async function acceptPart(
+  tx: Transaction,
+  lease: LeaseRef,
+  completion: Completion,
+  time: Time,
+): Promise<void> {
   checkCompletion(completion);
   const { counts, timings } = completion;
   exactlyOne(
@@ -56,7 +61,12 @@ export async function acceptPart(tx: Transaction, lease: LeaseRef, completion: C
 }
 
 /** After a part was accepted and the shards are as they will be: the job may be over its budget, or through. */
-export async function settleJob(tx: Transaction, lease: LeaseRef, completion: Completion, time: Time): Promise<void> {
+export async function settleJob(
+  tx: Transaction,
+  lease: LeaseRef,
+  completion: Completion,
+  time: Time,
+): Promise<void> {
   const job = await existingJob(tx, lease.tenant, lease.jobId);
   const limit = job.reject_limit ?? 0;
   if (job.rows_rejected > limit) {
@@ -71,7 +81,11 @@ export async function settleJob(tx: Transaction, lease: LeaseRef, completion: Co
  * For a lease that no longer holds: a completion of the very same attempt and range was accepted before (its reply was
  * lost), or the lease is fenced off. Another range under the same attempt is a request that makes no sense.
  */
-export async function repeated(tx: Transaction, lease: LeaseRef, range: RowRange): Promise<'accepted' | 'fenced'> {
+export async function repeated(
+  tx: Transaction,
+  lease: LeaseRef,
+  range: RowRange,
+): Promise<'accepted' | 'fenced'> {
   const shard = await tx.get<ShardRecord>(
     "SELECT * FROM shard WHERE tenant = ? AND job_id = ? AND shard_id = ? AND attempt = ? AND state = 'accepted'",
     lease.tenant,
@@ -92,16 +106,22 @@ export function wrongRange(lease: LeaseRef, range: RowRange, shard: ShardRecord)
 }
 
 function checkCompletion({ range, counts, part, rejects }: Completion): void {
-  const whole = [counts.read, counts.scored, counts.rejected, counts.filtered].every((n) => Number.isSafeInteger(n) && n >= 0);
+  const whole = [counts.read, counts.scored, counts.rejected, counts.filtered].every(
+    (n) => Number.isSafeInteger(n) && n >= 0,
+  );
   if (!whole || counts.read !== rangeRows(range) || !countsBalance(counts)) {
-    throw unaccounted(range, `read ${counts.read}, scored ${counts.scored}, rejected ${counts.rejected}, filtered ${counts.filtered}`);
+    throw unaccounted(
+      range,
+      `read ${counts.read}, scored ${counts.scored}, rejected ${counts.rejected}, filtered ${counts.filtered}`,
+    );
   }
   checkFile(range, 'part', part, counts.scored);
   checkFile(range, 'rejects', rejects, counts.rejected);
 }
 
 function checkFile(range: RowRange, what: string, file: StoredFile | null, rows: number): void {
-  if ((file?.rows ?? 0) !== rows) throw unaccounted(range, `the file of ${what} has ${file?.rows ?? 'no'} rows instead of ${rows}`);
+  if ((file?.rows ?? 0) !== rows)
+    throw unaccounted(range, `the file of ${what} has ${file?.rows ?? 'no'} rows instead of ${rows}`);
 }
 
 function unaccounted(range: RowRange, what: string): Failure {

@@ -27,14 +27,24 @@ export async function attemptFailed(
     await moveJob(tx, job, 'failed', time.nowMs, { error: verdict.report });
     return 'exhausted';
   }
-  await tx.run('UPDATE job SET retries = retries + 1 WHERE tenant = ? AND job_id = ?', job.tenant, job.job_id);
+  await tx.run(
+    'UPDATE job SET retries = retries + 1 WHERE tenant = ? AND job_id = ?',
+    job.tenant,
+    job.job_id,
+  );
   if (verdict.next === 'retry') await backToReady(tx, shard, verdict, time);
   else await cut(tx, shard, verdict, job.next_shard_id, time);
   const { shard_id, attempt, worker } = shard;
   const data = { shardId: shard_id, attempt, worker, report: trouble.report, suspect: trouble.suspect };
   await recordEvent(tx, job, verdict.next === 'cut' ? 'shard.cut' : 'shard.retrying', data, time.nowMs);
   if (verdict.next === 'retry' && verdict.condemned !== null && history.condemned === null) {
-    await recordEvent(tx, job, 'shard.condemned', { shardId: shard_id, report: verdict.condemned }, time.nowMs);
+    await recordEvent(
+      tx,
+      job,
+      'shard.condemned',
+      { shardId: shard_id, report: verdict.condemned },
+      time.nowMs,
+    );
   }
   return 'retrying';
 }

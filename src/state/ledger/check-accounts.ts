@@ -17,7 +17,8 @@ export async function checkAccounts(tx: Transaction, job: JobRecord): Promise<vo
   let row = 0;
   let counts = NO_ROWS;
   for (const shard of shards) {
-    if (shard.state !== 'accepted') throw unbalanced(job, `rows ${shard.row_start} to ${shard.row_end} are ${shard.state}`);
+    if (shard.state !== 'accepted')
+      throw unbalanced(job, `rows ${shard.row_start} to ${shard.row_end} are ${shard.state}`);
     if (shard.row_start !== row) throw unbalanced(job, `after row ${row} comes row ${shard.row_start}`);
     row = shard.row_end;
     counts = addCounts(counts, {
@@ -34,10 +35,16 @@ export async function checkAccounts(tx: Transaction, job: JobRecord): Promise<vo
     counts.rejected === job.rows_rejected &&
     counts.filtered === job.rows_filtered;
   if (!same || counts.read !== job.total_rows || !countsBalance(counts)) {
-    throw unbalanced(job, `${counts.read} read, ${counts.scored} scored, ${counts.rejected} rejected, ${counts.filtered} filtered`);
+    throw unbalanced(
+      job,
+      `${counts.read} read, ${counts.scored} scored, ${counts.rejected} rejected, ${counts.filtered} filtered`,
+    );
   }
 }
 
 function unbalanced(job: JobRecord, what: string): Failure {
-  return new Failure('ACCOUNTING', `The accepted rows of job ${job.job_id} are not its ${job.total_rows} rows: ${what}.`);
+  return new Failure(
+    'ACCOUNTING',
+    `The accepted rows of job ${job.job_id} are not its ${job.total_rows} rows: ${what}.`,
+  );
 }

@@ -45,7 +45,12 @@ export async function claim(tx: Transaction, input: ClaimInput): Promise<Lease |
     ),
   );
   if (job.first_claim_ms === null) {
-    await tx.run('UPDATE job SET first_claim_ms = ? WHERE tenant = ? AND job_id = ?', time.nowMs, tenant, jobId);
+    await tx.run(
+      'UPDATE job SET first_claim_ms = ? WHERE tenant = ? AND job_id = ?',
+      time.nowMs,
+      tenant,
+      jobId,
+    );
   }
   return toLease(job, shard, attempt);
 }

@@ -12,5 +12,9 @@ export function overBudget(
   const records = rejected === 1 ? '1 record was' : `${rejected} records were`;
   const message = `${records} rejected and config.error_budget allows ${limit}.${examples}`;
   const first = samples[0];
-  return new Failure('ERROR_BUDGET_EXCEEDED', message, first === undefined ? {} : { place: { row: first.key } }).toJSON();
+  return new Failure(
+    'ERROR_BUDGET_EXCEEDED',
+    message,
+    first === undefined ? {} : { place: { row: first.key } },
+  ).toJSON();
 }

@@ -47,7 +47,10 @@ async function retryTask(
   if (failures > limit) {
     const times = failures === 1 ? 'once' : `${failures} times`;
     const message = `The task ${job.task_kind} failed ${times}, more than config.retry_count allows; the last cause: ${report.code}: ${report.message}`;
-    const error = new Failure('RETRIES_EXHAUSTED', message, { place: report.place, next: report.next }).toJSON();
+    const error = new Failure('RETRIES_EXHAUSTED', message, {
+      place: report.place,
+      next: report.next,
+    }).toJSON();
     await moveJob(tx, job, 'failed', time.nowMs, { error });
     return 'failed';
   }
@@ -63,6 +66,12 @@ async function retryTask(
       job.task_fence,
     ),
   );
-  await recordEvent(tx, job, 'task.retrying', { kind: job.task_kind, fence: job.task_fence, failures, report }, time.nowMs);
+  await recordEvent(
+    tx,
+    job,
+    'task.retrying',
+    { kind: job.task_kind, fence: job.task_fence, failures, report },
+    time.nowMs,
+  );
   return 'retrying';
 }

@@ -63,14 +63,19 @@ export function countsOf(range: RowRange): Counts {
 
 export function completionOf(range: RowRange, counts: Counts = countsOf(range)): Completion {
   const file = (kind: string, rows: number) =>
-    rows === 0 ? null : { key: `${kind}/${range.start}-${range.end}`, rows, sizeBytes: rows * 8, sha256: 'c' };
+    rows === 0
+      ? null
+      : { key: `${kind}/${range.start}-${range.end}`, rows, sizeBytes: rows * 8, sha256: 'c' };
   return {
     range,
     counts,
     part: file('parts', counts.scored),
     rejects: file('rejects', counts.rejected),
     timings: NO_FILES,
-    sampleRejects: counts.rejected === 0 ? [] : [{ key: `key-${range.start}`, code: 'NULL_FEATURE', message: 'x is null' }],
+    sampleRejects:
+      counts.rejected === 0
+        ? []
+        : [{ key: `key-${range.start}`, code: 'NULL_FEATURE', message: 'x is null' }],
   };
 }
 
@@ -103,7 +108,11 @@ export function present<Value>(value: Value | null | undefined): Value {
 }
 
 /** A job in `running` with shards that end at `cuts`. */
-export async function runningJob(ledger: Ledger, cuts: number[], overrides: Partial<SubmitInput> = {}): Promise<TaskLease> {
+export async function runningJob(
+  ledger: Ledger,
+  cuts: number[],
+  overrides: Partial<SubmitInput> = {},
+): Promise<TaskLease> {
   const input = submission(overrides);
   await ledger.submit(input);
   const request = { worker: `pin-${input.jobId}`, requestId: freshRequest(), leaseMs: LEASE_MS, time: START };

@@ -43,7 +43,13 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
         counts: countsOf({ start: 0, end: 20 }),
         shards: { total: 2, accepted: 2, leased: 0 },
         timings: { readMs: 2, modelMs: 4, writeMs: 6 },
-        stateTimes: { submitted: 1_000_000, preparing: 1_000_000, running: 1_000_000, completing: 1_000_008, completed: 1_000_012 },
+        stateTimes: {
+          submitted: 1_000_000,
+          preparing: 1_000_000,
+          running: 1_000_000,
+          completing: 1_000_008,
+          completed: 1_000_012,
+        },
         firstClaimMs: 1_000_005,
         lastCompleteMs: 1_000_008,
         bound: { model: 'bound' },
@@ -52,7 +58,12 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
         retries: 0,
       });
       const events = await ledger.events('default', 'job-1', 2, 10);
-      expect(events.map((event) => event.type)).toEqual(['job.running', 'job.completing', 'job.audited', 'job.completed']);
+      expect(events.map((event) => event.type)).toEqual([
+        'job.running',
+        'job.completing',
+        'job.audited',
+        'job.completed',
+      ]);
       expect((await ledger.parts('default', 'job-1')).map((part) => part.range.start)).toEqual([0, 10]);
     });
 
@@ -61,15 +72,35 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       await runningJob(ledger, []);
       expect(await ledger.job('default', 'job-1')).toMatchObject({ state: 'completing', totalRows: 0 });
       await ledger.audited(present(await claimTask(ledger, START)), {}, START);
-      expect(await ledger.published(present(await claimTask(ledger, START)), PUBLISHED, START)).toBe('accepted');
+      expect(await ledger.published(present(await claimTask(ledger, START)), PUBLISHED, START)).toBe(
+        'accepted',
+      );
     });
 
     test.each([
-      ['a gap', [{ start: 0, end: 4 }, { start: 5, end: 10 }]],
-      ['an overlap', [{ start: 0, end: 6 }, { start: 5, end: 10 }]],
+      [
+        'a gap',
+        [
+          { start: 0, end: 4 },
+          { start: 5, end: 10 },
+        ],
+      ],
+      [
+        'an overlap',
+        [
+          { start: 0, end: 6 },
+          { start: 5, end: 10 },
+        ],
+      ],
       ['more rows than there are', [{ start: 0, end: 11 }]],
       ['no shard for ten rows', []],
-      ['an empty shard', [{ start: 0, end: 0 }, { start: 0, end: 10 }]],
+      [
+        'an empty shard',
+        [
+          { start: 0, end: 0 },
+          { start: 0, end: 10 },
+        ],
+      ],
     ])('a plan with %s is refused and leaves nothing behind', async (_, shards) => {
       await using ledger = await open();
       await ledger.submit(submission());
@@ -95,7 +126,10 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
     test('a submission whose reply was lost makes one job', async () => {
       await using ledger = await open();
       for (const fresh of [false, true, true]) {
-        expect(await ledger.submit(submission({ fresh }))).toMatchObject({ kind: 'created', job: { jobId: 'job-1', resumes: 0 } });
+        expect(await ledger.submit(submission({ fresh }))).toMatchObject({
+          kind: 'created',
+          job: { jobId: 'job-1', resumes: 0 },
+        });
       }
       expect(await ledger.jobs('default', { limit: 9 })).toHaveLength(1);
     });
@@ -103,9 +137,17 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
     test('resuming takes over the settings of now and keeps the rest', async () => {
       await using ledger = await open();
       await runningJob(ledger, [10], { errorBudget: { count: 3 } });
-      const outcome = await ledger.submit(submission({ jobId: 'job-2', errorBudget: { count: 5 }, name: 'ignored' }));
-      expect(outcome).toMatchObject({ kind: 'resumed', job: { jobId: 'job-1', state: 'running', resumes: 1, rejectLimit: 5 } });
-      expect(present(await ledger.job('default', 'job-1')).spec).toEqual({ name: 'churn', config: { parallelism: 4 } });
+      const outcome = await ledger.submit(
+        submission({ jobId: 'job-2', errorBudget: { count: 5 }, name: 'ignored' }),
+      );
+      expect(outcome).toMatchObject({
+        kind: 'resumed',
+        job: { jobId: 'job-1', state: 'running', resumes: 1, rejectLimit: 5 },
+      });
+      expect(present(await ledger.job('default', 'job-1')).spec).toEqual({
+        name: 'churn',
+        config: { parallelism: 4 },
+      });
     });
 
     test('resuming with another model is refused', async () => {
@@ -121,7 +163,10 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       const lease = await claimed(ledger, START);
       await ledger.complete(lease, completionOf(lease.range), START);
       await ledger.submit(submission({ jobId: 'job-2', errorBudget: { count: 0 } }));
-      expect(await ledger.job('default', 'job-1')).toMatchObject({ state: 'failed', error: { code: 'ERROR_BUDGET_EXCEEDED' } });
+      expect(await ledger.job('default', 'job-1')).toMatchObject({
+        state: 'failed',
+        error: { code: 'ERROR_BUDGET_EXCEEDED' },
+      });
     });
 
     test('a job id that was used cannot be used again', async () => {
@@ -134,7 +179,9 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
     test('a thousand submissions in the same millisecond are a thousand jobs', async () => {
       await using ledger = await open();
       const names = Array.from({ length: 1_000 }, (_, index) => `${index}`);
-      await Promise.all(names.map((n) => ledger.submit(submission({ jobId: n, identity: n, destination: n }))));
+      await Promise.all(
+        names.map((n) => ledger.submit(submission({ jobId: n, identity: n, destination: n }))),
+      );
       expect(await ledger.openJobs()).toHaveLength(1_000);
     });
   });
@@ -154,7 +201,9 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       expect(await ledger.renew(alien, { rows: 0, rejected: 0 }, START, LEASE_MS)).toBe('lost');
       expect(await ledger.suspect(alien, lease.range, START)).toBe('fenced');
       expect(await ledger.release(alien, START)).toBe('fenced');
-      expect(await ledger.fail(alien, { report: STORAGE, suspect: null, permanent: true }, START)).toBe('fenced');
+      expect(await ledger.fail(alien, { report: STORAGE, suspect: null, permanent: true }, START)).toBe(
+        'fenced',
+      );
       expect(await ledger.plan(task, planOf(10), START)).toBe('fenced');
       expect(await ledger.audited(task, {}, START)).toBe('fenced');
       expect(await ledger.published(task, PUBLISHED, START)).toBe('fenced');
@@ -180,10 +229,37 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
   });
 
   describe('leases', () => {
+    test('an attempt that was replaced can do nothing at all to the shard of its successor', async () => {
+      await using ledger = await open();
+      await runningJob(ledger, [10]);
+      const stale = await claimed(ledger, START);
+      await ledger.release(stale, START);
+      const current = await claimed(ledger, START, 'worker-2');
+      const before = await everythingOf(ledger, 'default', 'job-1');
+      const failure = { report: STORAGE, suspect: null, permanent: true };
+      expect(await ledger.renew(stale, { rows: 9, rejected: 9 }, later(START, 1e9), LEASE_MS)).toBe('lost');
+      expect(await ledger.suspect(stale, { start: 0, end: 1 }, START)).toBe('fenced');
+      expect(await ledger.complete(stale, completionOf(stale.range), START)).toBe('fenced');
+      expect(await ledger.split(stale, completionOf({ start: 0, end: 4 }), START)).toBe('fenced');
+      expect(await ledger.release(stale, START)).toBe('fenced');
+      expect(await ledger.fail(stale, failure, START)).toBe('fenced');
+      expect(await ledger.workerDied('worker-1', CRASH, START)).toBe(0);
+      expect(await everythingOf(ledger, 'default', 'job-1')).toBe(before);
+      expect(await ledger.reap(later(START, LEASE_MS + 1))).toBe(1);
+      expect(await ledger.renew(current, { rows: 0, rejected: 0 }, START, LEASE_MS)).toBe('lost');
+    });
+
     test('a claim whose reply was lost is answered with the same lease, even when another shard is ready', async () => {
       await using ledger = await open();
       await runningJob(ledger, [10, 20]);
-      const request = { tenant: 'default', jobId: 'job-1', worker: 'worker-1', requestId: 'r', leaseMs: LEASE_MS, time: START };
+      const request = {
+        tenant: 'default',
+        jobId: 'job-1',
+        worker: 'worker-1',
+        requestId: 'r',
+        leaseMs: LEASE_MS,
+        time: START,
+      };
       const lease = await ledger.claim(request);
       expect(await ledger.claim(request)).toEqual(lease);
       expect(await ledger.claim({ ...request, worker: 'worker-2' })).toMatchObject({ shardId: 1 });
@@ -192,7 +268,14 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
     test('a task claim whose reply was lost is answered with the same fence', async () => {
       await using ledger = await open();
       await ledger.submit(submission());
-      const request = { tenant: 'default', jobId: 'job-1', worker: 'task-1', requestId: 'r', leaseMs: LEASE_MS, time: START };
+      const request = {
+        tenant: 'default',
+        jobId: 'job-1',
+        worker: 'task-1',
+        requestId: 'r',
+        leaseMs: LEASE_MS,
+        time: START,
+      };
       expect(await ledger.claimTask(request)).toMatchObject({ fence: 1 });
       expect(await ledger.claimTask(request)).toMatchObject({ fence: 1 });
     });
@@ -218,20 +301,32 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       await using ledger = await open();
       await runningJob(ledger, [10, 20]);
       const lease = await claimed(ledger, START);
-      await ledger.fail(await claimed(ledger, START), { report: STORAGE, suspect: null, permanent: false }, later(START, 1e9));
+      await ledger.fail(
+        await claimed(ledger, START),
+        { report: STORAGE, suspect: null, permanent: false },
+        later(START, 1e9),
+      );
       // A new process: its monotonic clock starts anywhere, here far below the old one.
       const restart = { nowMs: START.nowMs + 50_000, tickMs: 3 };
-      expect(await ledger.recover(restart, LEASE_MS)).toEqual([{ worker: 'worker-1', jobId: 'job-1', tenant: 'default' }]);
+      expect(await ledger.recover(restart, LEASE_MS)).toEqual([
+        { worker: 'worker-1', jobId: 'job-1', tenant: 'default' },
+      ]);
       expect(await ledger.reap(later(restart, LEASE_MS))).toBe(0);
       expect(await claim(ledger, restart, 'worker-2')).toMatchObject({ shardId: 1, attempt: 2 });
-      expect(await ledger.complete(lease, completionOf(lease.range), restart)).toBe('accepted');
+      // And a third one, whose clock is far above.
+      const second = { nowMs: restart.nowMs + 9, tickMs: 1e12 };
+      await ledger.recover(second, LEASE_MS);
+      expect(await ledger.reap(second)).toBe(0);
+      expect(await ledger.complete(lease, completionOf(lease.range), second)).toBe('accepted');
     });
 
     test('a lease of a task is given the same grace, and its worker is named', async () => {
       await using ledger = await open();
       await ledger.submit(submission());
       const task = present(await claimTask(ledger, later(START, 1e9)));
-      expect(await ledger.recover(START, LEASE_MS)).toEqual([{ worker: 'task-1', jobId: 'job-1', tenant: 'default' }]);
+      expect(await ledger.recover(START, LEASE_MS)).toEqual([
+        { worker: 'task-1', jobId: 'job-1', tenant: 'default' },
+      ]);
       expect(await ledger.reap(later(START, LEASE_MS))).toBe(0);
       expect(await ledger.reap(later(START, LEASE_MS + 1))).toBe(1);
       expect(await ledger.renewTask(task, START, LEASE_MS)).toBe('lost');
@@ -246,8 +341,15 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       const prefix = completionOf({ start: 0, end: 4 });
       expect(await ledger.split(lease, prefix, START)).toBe('accepted');
       expect(await ledger.split(lease, prefix, START)).toBe('accepted');
-      expect(await claimed(ledger, START)).toMatchObject({ shardId: 1, attempt: 7, range: { start: 4, end: 10 } });
-      expect(await ledger.job('default', 'job-1')).toMatchObject({ retries: 0, shards: { total: 2, accepted: 1 } });
+      expect(await claimed(ledger, START)).toMatchObject({
+        shardId: 1,
+        attempt: 7,
+        range: { start: 4, end: 10 },
+      });
+      expect(await ledger.job('default', 'job-1')).toMatchObject({
+        retries: 0,
+        shards: { total: 2, accepted: 1 },
+      });
     });
   });
 
@@ -270,8 +372,15 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       await using ledger = await open();
       await runningJob(ledger, [10, 20]);
       const [one, two] = [await claimed(ledger, START), await claimed(ledger, START, 'worker-2')];
-      await ledger.fail(one, { report: { ...STORAGE, code: 'SOURCE_CHANGED' }, suspect: null, permanent: false }, START);
-      expect(await ledger.job('default', 'job-1')).toMatchObject({ state: 'failed', error: { code: 'SOURCE_CHANGED' } });
+      await ledger.fail(
+        one,
+        { report: { ...STORAGE, code: 'SOURCE_CHANGED' }, suspect: null, permanent: false },
+        START,
+      );
+      expect(await ledger.job('default', 'job-1')).toMatchObject({
+        state: 'failed',
+        error: { code: 'SOURCE_CHANGED' },
+      });
       expect(await ledger.renew(two, { rows: 1, rejected: 0 }, START, LEASE_MS)).toBe('lost');
       expect(await ledger.complete(two, completionOf(two.range), START)).toBe('fenced');
     });
@@ -282,7 +391,10 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       await claimed(ledger, START);
       await claimed(ledger, START);
       expect(await ledger.workerDied('worker-1', CRASH, START)).toBe(2);
-      expect(await ledger.job('default', 'job-1')).toMatchObject({ state: 'failed', error: { code: 'RETRIES_EXHAUSTED' } });
+      expect(await ledger.job('default', 'job-1')).toMatchObject({
+        state: 'failed',
+        error: { code: 'RETRIES_EXHAUSTED' },
+      });
     });
 
     test('rejects past the budget end the job, saying how many, which and why', async () => {
@@ -290,7 +402,11 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       await runningJob(ledger, [10, 20], { errorBudget: { count: 1 } });
       const first = await claimed(ledger, START);
       expect(first.rejectsLeft).toBe(1);
-      await ledger.complete(first, completionOf(first.range, { read: 10, scored: 9, rejected: 1, filtered: 0 }), START);
+      await ledger.complete(
+        first,
+        completionOf(first.range, { read: 10, scored: 9, rejected: 1, filtered: 0 }),
+        START,
+      );
       const second = await claimed(ledger, START);
       expect(second.rejectsLeft).toBe(0);
       const counts = { read: 10, scored: 9, rejected: 1, filtered: 0 };
@@ -300,7 +416,8 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
         counts: { rejected: 2 },
         error: {
           code: 'ERROR_BUDGET_EXCEEDED',
-          message: '2 records were rejected and config.error_budget allows 1. Among them: key-10 (NULL_FEATURE: x is null).',
+          message:
+            '2 records were rejected and config.error_budget allows 1. Among them: key-10 (NULL_FEATURE: x is null).',
         },
       });
     });
@@ -311,16 +428,19 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       expect((await ledger.job('default', 'job-1'))?.rejectLimit).toBe(3);
     });
 
-    test.each(['counts', 'part', 'rejects'] as const)('a part whose %s do not answer for each row is refused', async (what) => {
-      await using ledger = await open();
-      await runningJob(ledger, [10]);
-      const lease = await claimed(ledger, START);
-      const good = completionOf(lease.range);
-      const counts = { ...good.counts, scored: good.counts.scored - 1, read: 9 };
-      const bad = { ...good, [what]: what === 'counts' ? counts : null };
+    test.each(['counts', 'part', 'rejects'] as const)(
+      'a part whose %s do not answer for each row is refused',
+      async (what) => {
+        await using ledger = await open();
+        await runningJob(ledger, [10]);
+        const lease = await claimed(ledger, START);
+        const good = completionOf(lease.range);
+      const shorter = { ...good.counts, scored: good.counts.scored - 1, read: 9 };
+      const bad = what === 'counts' ? completionOf(lease.range, shorter) : { ...good, [what]: null };
       await expect(ledger.complete(lease, bad, START)).rejects.toMatchObject({ code: 'ACCOUNTING' });
-      expect(await ledger.complete(lease, good, START)).toBe('accepted');
-    });
+        expect(await ledger.complete(lease, good, START)).toBe('accepted');
+      },
+    );
 
     test('a publish that died may have happened: it is tried again without end, and fails only when it says so', async () => {
       await using ledger = await open();
@@ -333,7 +453,10 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
         time = later(time, 60_000);
         const publish = present(await claimTask(ledger, time));
         expect(publish.kind).toBe('publish');
+        const replaced = { ...publish, fence: publish.fence - 1 };
+        expect(await ledger.published(replaced, PUBLISHED, time)).toBe('fenced');
         expect(await ledger.workerDied('task-1', CRASH, time)).toBe(1);
+        expect(await ledger.published(publish, PUBLISHED, time)).toBe('fenced');
       }
       expect(await ledger.failJob('default', 'job-1', STORAGE, time)).toBe(false);
       const last = present(await claimTask(ledger, later(time, 60_000)));
@@ -347,7 +470,10 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
         present(await claimTask(ledger, time));
         await ledger.workerDied('task-1', CRASH, time);
       }
-      expect(await ledger.job('default', 'job-1')).toMatchObject({ state: 'failed', error: { code: 'RETRIES_EXHAUSTED' } });
+      expect(await ledger.job('default', 'job-1')).toMatchObject({
+        state: 'failed',
+        error: { code: 'RETRIES_EXHAUSTED' },
+      });
     });
   });
 
@@ -363,8 +489,13 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       await runningJob(ledger, [1_000]);
       const troubles = await workUntilDone(ledger, culprits, how);
       const job = present(await ledger.job('default', 'job-1'));
-      expect(job).toMatchObject({ state: 'completing', counts: { rejected: culprits.size, scored: 1_000 - culprits.size } });
-      const condemned = (await ledger.events('default', 'job-1', 0, 1_000)).filter((event) => event.type === 'shard.condemned');
+      expect(job).toMatchObject({
+        state: 'completing',
+        counts: { rejected: culprits.size, scored: 1_000 - culprits.size },
+      });
+      const condemned = (await ledger.events('default', 'job-1', 0, 1_000)).filter(
+        (event) => event.type === 'shard.condemned',
+      );
       const reports = condemned.map((event) => (event.data as { report: FailureReport }).report);
       expect(reports.map((report) => Number(report.place.row)).sort((a, b) => a - b)).toEqual([...culprits]);
       expect(new Set(reports.map((report) => report.code))).toEqual(new Set([code]));
@@ -384,7 +515,11 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
 }
 
 /** A worker as it has to be: in careful mode it notes each half before the model sees it. Returns how often it failed. */
-async function workUntilDone(ledger: Ledger, culprits: ReadonlySet<number>, how: 'death' | 'MODEL_TIMEOUT' | 'OUT_OF_MEMORY'): Promise<number> {
+async function workUntilDone(
+  ledger: Ledger,
+  culprits: ReadonlySet<number>,
+  how: 'death' | 'MODEL_TIMEOUT' | 'OUT_OF_MEMORY',
+): Promise<number> {
   let troubles = 0;
   let time: Time = START;
   for (let lease = await claim(ledger, time); lease !== null; lease = await claim(ledger, time)) {
@@ -408,7 +543,12 @@ async function workUntilDone(ledger: Ledger, culprits: ReadonlySet<number>, how:
 }
 
 /** The batch in the model when it dies; null if it gets through. */
-async function modelDies(ledger: Ledger, lease: Lease, culprits: ReadonlySet<number>, time: Time): Promise<{ start: number; end: number } | null> {
+async function modelDies(
+  ledger: Ledger,
+  lease: Lease,
+  culprits: ReadonlySet<number>,
+  time: Time,
+): Promise<{ start: number; end: number } | null> {
   if (lease.condemned !== null) return null;
   const { start, end } = lease.range;
   const size = lease.careful ? Math.max(1, Math.ceil((end - start) / 2)) : 1_000;

@@ -35,7 +35,15 @@ const step = fc.record({
     { weight: 4, arbitrary: fc.constantFrom('complete' as const, 'split' as const) },
     { weight: 2, arbitrary: fc.constantFrom('fail' as const, 'failSuspect' as const, 'renew' as const) },
     { weight: 3, arbitrary: fc.constantFrom('suspect' as const, 'die' as const) },
-    { weight: 1, arbitrary: fc.constantFrom('release' as const, 'workerDied' as const, 'reap' as const, 'advance' as const) },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom(
+        'release' as const,
+        'workerDied' as const,
+        'reap' as const,
+        'advance' as const,
+      ),
+    },
     { weight: 1, arbitrary: fc.constantFrom('restart' as const, 'otherTenant' as const) },
   ),
   /** Which of the leases ever given the verb comes with: the newest are the likelier ones. */
@@ -48,24 +56,40 @@ type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 const ending = fc.constantFrom('publish' as const, 'publish' as const, 'cancel' as const, 'failJob' as const);
 
 export function ledgerRandomConformance(open: () => Promise<Ledger>, runs: number): void {
-  test('whatever workers, clocks and the network do, no row is lost, doubled or taken back', { timeout: 120_000 }, async () => {
+  test('whatever workers, clocks and the network do, no row is lost, doubled or taken back', {
+    timeout: 120_000,
+  }, async () => {
     const seen = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 70, size: 'max' }), fc.constantFrom(0, 2, 30), ending, async (steps, retryCount, end) => {
-        await using ledger = await open();
-        await runningJob(ledger, CUTS, { retryCount });
-        await runningJob(ledger, CUTS, { tenant: 'other', retryCount });
-        const run = new Run(ledger, seen);
-        for (const next of steps) {
-          await run.take(next);
-          await run.check();
-        }
-        await run.drain(end);
-      }),
-      { numRuns: runs },
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 70, size: 'max' }),
+        fc.constantFrom(0, 2, 30),
+        ending,
+        async (steps, retryCount, end) => {
+          await using ledger = await open();
+          await runningJob(ledger, CUTS, { retryCount });
+          await runningJob(ledger, CUTS, { tenant: 'other', retryCount });
+          const run = new Run(ledger, seen);
+          for (const next of steps) {
+            await run.take(next);
+            await run.check();
+          }
+          await run.drain(end);
+        },
+      ),
+      { numRuns: runs, endOnFailure: true, interruptAfterTimeLimit: 60_000 },
     );
     // The hard situations were really met.
-    const hard = ['fenced', 'accepted', 'accepted again', 'exhausted', 'cut by death', 'lost', 'completed', 'restart'];
+    const hard = [
+      'fenced',
+      'accepted',
+      'accepted again',
+      'exhausted',
+      'cut by death',
+      'lost',
+      'completed',
+      'restart',
+    ];
     expect(hard.filter((what) => !seen.has(what))).toEqual([]);
   });
 }
@@ -114,7 +138,9 @@ class Run {
   async check(): Promise<void> {
     const job = present(await this.ledger.job('default', 'job-1'));
     const shards = await this.ledger.shards('default', 'job-1');
-    const living = shards.filter((shard) => shard.state !== 'split').sort((a, b) => a.range.start - b.range.start);
+    const living = shards
+      .filter((shard) => shard.state !== 'split')
+      .sort((a, b) => a.range.start - b.range.start);
     let row = 0;
     for (const shard of living) {
       expect(shard.range.start).toBe(row);
@@ -124,8 +150,13 @@ class Run {
 
     const parts = await this.ledger.parts('default', 'job-1');
     const accepted = living.filter((shard) => shard.state === 'accepted');
-    const rowsOf = (shard: ShardRow) => Array.from({ length: shard.range.end - shard.range.start }, (_, i) => shard.range.start + i);
-    const now = new Map(accepted.flatMap((shard) => rowsOf(shard).map((r) => [r, `${shard.shardId}/${shard.attempt}`] as const)));
+    const rowsOf = (shard: ShardRow) =>
+      Array.from({ length: shard.range.end - shard.range.start }, (_, i) => shard.range.start + i);
+    const now = new Map(
+      accepted.flatMap((shard) =>
+        rowsOf(shard).map((r) => [r, `${shard.shardId}/${shard.attempt}`] as const),
+      ),
+    );
     for (const [r, who] of this.accepted) expect(now.get(r)).toBe(who);
     for (const [r, who] of now) this.accepted.set(r, who);
 
@@ -188,7 +219,13 @@ class Run {
 
   private async claim({ worker, twice }: Step): Promise<void> {
     this.requests += 1;
-    const request = { tenant: 'default', jobId: 'job-1', worker, requestId: `r${this.requests}`, leaseMs: LEASE_MS };
+    const request = {
+      tenant: 'default',
+      jobId: 'job-1',
+      worker,
+      requestId: `r${this.requests}`,
+      leaseMs: LEASE_MS,
+    };
     const lease = await this.ledger.claim({ ...request, time: this.time });
     if (lease === null) return;
     this.given(lease);
@@ -198,11 +235,14 @@ class Run {
   private async takeBack({ verb, worker }: Step): Promise<void> {
     const leases = async () => present(await this.ledger.job('default', 'job-1')).shards.leased;
     const before = await leases();
-    const splits = async () => (await this.ledger.shards('default', 'job-1')).filter((shard) => shard.state === 'split').length;
+    const splits = async () =>
+      (await this.ledger.shards('default', 'job-1')).filter((shard) => shard.state === 'split').length;
     const splitBefore = await splits();
     if (verb === 'reap') await this.ledger.reap(this.time);
     else {
-      const held = (await this.ledger.shards('default', 'job-1')).filter((shard) => shard.worker === worker).length;
+      const held = (await this.ledger.shards('default', 'job-1')).filter(
+        (shard) => shard.worker === worker,
+      ).length;
       expect(await this.ledger.workerDied(worker, CRASH, this.time)).toBe(held);
       expect(await this.ledger.workerDied(worker, CRASH, this.time)).toBe(0);
     }
@@ -231,7 +271,8 @@ class Run {
       expect(answer).not.toBe(refusal);
     } else {
       // A repeated completion is told so; in no case does anything change.
-      if (answer !== refusal) expect([answer, next.verb]).toEqual(['accepted', next.verb === 'split' ? 'split' : 'complete']);
+      if (answer !== refusal)
+        expect([answer, next.verb]).toEqual(['accepted', next.verb === 'split' ? 'split' : 'complete']);
       expect(await everythingOf(this.ledger, 'default', 'job-1')).toBe(before);
     }
     if (live && answer === 'accepted' && next.twice) {
@@ -248,13 +289,17 @@ class Run {
     if (verb === 'complete') return this.refusable(ledger.complete(lease, completionOf(lease.range), time));
     if (verb === 'split') {
       if (middle >= lease.range.end) return null;
-      return this.refusable(ledger.split(lease, completionOf({ start: lease.range.start, end: middle }), time));
+      return this.refusable(
+        ledger.split(lease, completionOf({ start: lease.range.start, end: middle }), time),
+      );
     }
     if (verb === 'suspect') return ledger.suspect(lease, suspect, time);
-    if (verb === 'renew') return String(await ledger.renew(lease, { rows: size % rows, rejected: 0 }, time, LEASE_MS));
+    if (verb === 'renew')
+      return String(await ledger.renew(lease, { rows: size % rows, rejected: 0 }, time, LEASE_MS));
     if (verb === 'release') return ledger.release(lease, time);
     const permanent = false;
-    if (verb === 'failSuspect') return ledger.fail(lease, { report: { ...CRASH, code: 'MODEL_TIMEOUT' }, suspect, permanent }, time);
+    if (verb === 'failSuspect')
+      return ledger.fail(lease, { report: { ...CRASH, code: 'MODEL_TIMEOUT' }, suspect, permanent }, time);
     return ledger.fail(lease, { report: STORAGE, suspect: null, permanent }, time);
   }
 
@@ -268,10 +313,18 @@ class Run {
 
   private async otherTenant({ worker, size }: Step): Promise<void> {
     const before = await everythingOf(this.ledger, 'default', 'job-1');
-    const request = { tenant: 'other', jobId: 'job-1', worker: `other-${worker}`, leaseMs: 1e9, time: this.time };
+    const request = {
+      tenant: 'other',
+      jobId: 'job-1',
+      worker: `other-${worker}`,
+      leaseMs: 1e9,
+      time: this.time,
+    };
     const lease = await this.ledger.claim({ ...request, requestId: `o${size}` });
-    if (lease !== null && size % 2 === 0) await this.ledger.complete(lease, completionOf(lease.range), this.time);
-    for (const stale of this.leases.slice(-2)) await this.ledger.release({ ...stale, tenant: 'other' }, this.time);
+    if (lease !== null && size % 2 === 0)
+      await this.ledger.complete(lease, completionOf(lease.range), this.time);
+    for (const stale of this.leases.slice(-2))
+      await this.ledger.release({ ...stale, tenant: 'other' }, this.time);
     if (size % 7 === 0) await this.ledger.cancel('other', 'job-1', this.time);
     expect(await everythingOf(this.ledger, 'default', 'job-1')).toBe(before);
   }

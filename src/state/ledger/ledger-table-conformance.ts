@@ -23,10 +23,20 @@ import {
 } from './ledger-fixture-conformance.ts';
 
 /** A job's states, with `completing` taken apart at the point of no return. */
-const PHASES = ['submitted', 'preparing', 'running', 'completing', 'publishing', 'completed', 'failed', 'cancelled'] as const;
+const PHASES = [
+  'submitted',
+  'preparing',
+  'running',
+  'completing',
+  'publishing',
+  'completed',
+  'failed',
+  'cancelled',
+] as const;
 type Phase = (typeof PHASES)[number];
 
 /** `answer`, or `answer > next` where the phase changes. The same tables stand in docs/ledger-spec.md. */
+// biome-ignore format: a table reads as a table
 const JOB_TABLE = {
   'submit, same identity': { submitted: 'resumed', preparing: 'resumed', running: 'resumed', completing: 'resumed', publishing: 'resumed', completed: 'created', failed: 'created', cancelled: 'created' },
   'submit, same identity, fresh': { submitted: 'created > cancelled', preparing: 'created > cancelled', running: 'created > cancelled', completing: 'created > cancelled', publishing: 'busy', completed: 'created', failed: 'created', cancelled: 'created' },
@@ -49,6 +59,7 @@ const JOB_TABLE = {
 } as const satisfies Record<string, Record<Phase, string>>;
 type JobEvent = keyof typeof JOB_TABLE;
 
+// biome-ignore format: a table reads as a table
 const SHARD_TABLE = {
   'claim, new request': { ready: 'lease > leased', leased: 'null', accepted: 'null', split: 'null' },
   'claim, same request': { ready: 'lease > leased', leased: 'same lease', accepted: 'null', split: 'null' },
@@ -60,6 +71,7 @@ const SHARD_TABLE = {
   'complete, counts wrong': { ready: 'fenced', leased: 'ACCOUNTING', accepted: 'accepted', split: 'fenced' },
   split: { ready: 'fenced', leased: 'accepted > accepted', accepted: 'REQUEST_INVALID', split: 'fenced' },
   'split, not a prefix': { ready: 'fenced', leased: 'REQUEST_INVALID', accepted: 'REQUEST_INVALID', split: 'fenced' },
+  'split, all of it': { ready: 'fenced', leased: 'REQUEST_INVALID', accepted: 'accepted', split: 'fenced' },
   release: { ready: 'fenced', leased: 'released > ready', accepted: 'fenced', split: 'fenced' },
   fail: { ready: 'fenced', leased: 'retrying > ready', accepted: 'fenced', split: 'fenced' },
   'fail, suspect known': { ready: 'fenced', leased: 'retrying > split', accepted: 'fenced', split: 'fenced' },
@@ -132,7 +144,11 @@ const NEVER_GIVEN: Lease = {
 /** Task phases hold their task's lease, `running` holds the lease of its only shard; `failed` and `cancelled` held it. */
 async function reachPhase(ledger: Ledger, phase: Phase): Promise<Reached> {
   await ledger.submit(submission());
-  const reached = { task: { tenant: 'default', jobId: 'job-1', fence: 1, kind: 'pin' as const }, lease: NEVER_GIVEN, time: START };
+  const reached = {
+    task: { tenant: 'default', jobId: 'job-1', fence: 1, kind: 'pin' as const },
+    lease: NEVER_GIVEN,
+    time: START,
+  };
   if (phase === 'submitted') return reached;
   const pin = present(await claimTask(ledger, START));
   if (phase === 'preparing') return { ...reached, task: pin };
@@ -156,7 +172,8 @@ const kindOf = async (outcome: Promise<{ kind: string }>) => (await outcome).kin
 
 const JOB_EVENTS: Record<JobEvent, (ledger: Ledger, reached: Reached) => Promise<string>> = {
   'submit, same identity': (ledger) => kindOf(ledger.submit(submission({ jobId: 'job-2' }))),
-  'submit, same identity, fresh': (ledger) => kindOf(ledger.submit(submission({ jobId: 'job-2', fresh: true }))),
+  'submit, same identity, fresh': (ledger) =>
+    kindOf(ledger.submit(submission({ jobId: 'job-2', fresh: true }))),
   'submit, other identity, same destination': (ledger) =>
     kindOf(ledger.submit(submission({ jobId: 'job-2', identity: 'identity-2' }))),
   'claimTask, none held': async (ledger, { time }) => {
@@ -169,14 +186,18 @@ const JOB_EVENTS: Record<JobEvent, (ledger: Ledger, reached: Reached) => Promise
   'plan, no rows': (ledger, { task, time }) => ledger.plan(task, planOf(), time),
   audited: (ledger, { task, time }) => ledger.audited(task, { rows: 10 }, time),
   published: (ledger, { task, time }) => ledger.published(task, PUBLISHED, time),
-  'failTask, permanent': (ledger, { task, time }) => ledger.failTask(task, { report: STORAGE, permanent: true }, time),
-  'failTask, retryable': (ledger, { task, time }) => ledger.failTask(task, { report: STORAGE, permanent: false }, time),
+  'failTask, permanent': (ledger, { task, time }) =>
+    ledger.failTask(task, { report: STORAGE, permanent: true }, time),
+  'failTask, retryable': (ledger, { task, time }) =>
+    ledger.failTask(task, { report: STORAGE, permanent: false }, time),
   'claim, a shard is ready': async (ledger, { lease, time }) => {
     await ledger.release(lease, time);
     return (await claim(ledger, time, 'worker-2')) === null ? 'null' : 'lease';
   },
-  'complete, the last shard': (ledger, { lease, time }) => ledger.complete(lease, completionOf(ONE_SHARD), time),
-  'fail, permanent': (ledger, { lease, time }) => ledger.fail(lease, { report: STORAGE, suspect: null, permanent: true }, time),
+  'complete, the last shard': (ledger, { lease, time }) =>
+    ledger.complete(lease, completionOf(ONE_SHARD), time),
+  'fail, permanent': (ledger, { lease, time }) =>
+    ledger.fail(lease, { report: STORAGE, suspect: null, permanent: true }, time),
   'reap, all leases over': async (ledger, { time }) => String(await ledger.reap(later(time, LEASE_MS + 1))),
   cancel: (ledger, { time }) => ledger.cancel('default', 'job-1', time),
   failJob: async (ledger, { time }) => String(await ledger.failJob('default', 'job-1', STORAGE, time)),
@@ -186,12 +207,17 @@ const JOB_EVENTS: Record<JobEvent, (ledger: Ledger, reached: Reached) => Promise
 async function phaseOf(ledger: Ledger): Promise<Phase> {
   const { state } = present(await ledger.job('default', 'job-1'));
   if (state !== 'completing') return state;
-  const audited = (await ledger.events('default', 'job-1', 0, 100)).some((event) => event.type === 'job.audited');
+  const audited = (await ledger.events('default', 'job-1', 0, 100)).some(
+    (event) => event.type === 'job.audited',
+  );
   return audited ? 'publishing' : 'completing';
 }
 
 /** Shard 0 of two, whose other is held by another worker all the time. Each comes with the newest lease of shard 0. */
-async function reachShard(ledger: Ledger, state: ShardState): Promise<Reached & { readonly requestId: string }> {
+async function reachShard(
+  ledger: Ledger,
+  state: ShardState,
+): Promise<Reached & { readonly requestId: string }> {
   const task = await runningJob(ledger, [10, 20]);
   const requestId = freshRequest();
   const request = { tenant: 'default', jobId: 'job-1', worker: 'worker-1', requestId, leaseMs: LEASE_MS };
@@ -212,26 +238,45 @@ async function reachShard(ledger: Ledger, state: ShardState): Promise<Reached & 
   return { task, lease, time: START, requestId };
 }
 
-const report = (suspect: { start: number; end: number } | null) => ({ report: STORAGE, suspect, permanent: false });
+const report = (suspect: { start: number; end: number } | null) => ({
+  report: STORAGE,
+  suspect,
+  permanent: false,
+});
 
-const SHARD_EVENTS: Record<ShardEvent, (ledger: Ledger, at: Reached & { readonly requestId: string }) => Promise<string>> = {
-  'claim, new request': async (ledger, { time }) => ((await claim(ledger, time, 'worker-1')) === null ? 'null' : 'lease'),
+const SHARD_EVENTS: Record<
+  ShardEvent,
+  (ledger: Ledger, at: Reached & { readonly requestId: string }) => Promise<string>
+> = {
+  'claim, new request': async (ledger, { time }) =>
+    (await claim(ledger, time, 'worker-1')) === null ? 'null' : 'lease',
   'claim, same request': async (ledger, { lease, requestId, time }) => {
-    const request = { tenant: 'default', jobId: 'job-1', worker: 'worker-1', requestId, leaseMs: LEASE_MS, time };
+    const request = {
+      tenant: 'default',
+      jobId: 'job-1',
+      worker: 'worker-1',
+      requestId,
+      leaseMs: LEASE_MS,
+      time,
+    };
     const again = await ledger.claim(request);
     if (again === null) return 'null';
     return again.attempt === lease.attempt && again.shardId === lease.shardId ? 'same lease' : 'lease';
   },
-  renew: async (ledger, { lease, time }) => String(await ledger.renew(lease, { rows: 1, rejected: 0 }, time, LEASE_MS)),
+  renew: async (ledger, { lease, time }) =>
+    String(await ledger.renew(lease, { rows: 1, rejected: 0 }, time, LEASE_MS)),
   suspect: (ledger, { lease, time }) => ledger.suspect(lease, { start: 0, end: 5 }, time),
   complete: (ledger, { lease, time }) => ledger.complete(lease, completionOf(ONE_SHARD), time),
-  'complete, other range': (ledger, { lease, time }) => ledger.complete(lease, completionOf({ start: 0, end: 9 }), time),
+  'complete, other range': (ledger, { lease, time }) =>
+    ledger.complete(lease, completionOf({ start: 0, end: 9 }), time),
   'complete, attempt too low': (ledger, { lease, time }) =>
     ledger.complete({ ...lease, attempt: lease.attempt - 1 }, completionOf(ONE_SHARD), time),
   'complete, counts wrong': (ledger, { lease, time }) =>
     ledger.complete(lease, completionOf(ONE_SHARD, { read: 10, scored: 9, rejected: 0, filtered: 0 }), time),
   split: (ledger, { lease, time }) => ledger.split(lease, completionOf({ start: 0, end: 4 }), time),
-  'split, not a prefix': (ledger, { lease, time }) => ledger.split(lease, completionOf({ start: 1, end: 4 }), time),
+  'split, not a prefix': (ledger, { lease, time }) =>
+    ledger.split(lease, completionOf({ start: 1, end: 4 }), time),
+  'split, all of it': (ledger, { lease, time }) => ledger.split(lease, completionOf(ONE_SHARD), time),
   release: (ledger, { lease, time }) => ledger.release(lease, time),
   fail: (ledger, { lease, time }) => ledger.fail(lease, report(null), time),
   'fail, suspect known': (ledger, { lease, time }) => ledger.fail(lease, report({ start: 3, end: 5 }), time),
@@ -254,9 +299,17 @@ function tableIn(text: string, heading: string): Record<string, Record<string, s
   const [head, , ...rows] = section
     .split('\n')
     .filter((line) => line.startsWith('|'))
-    .map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
   const columns = present(head).slice(1);
   return Object.fromEntries(
-    rows.map(([name, ...cells]) => [present(name), Object.fromEntries(columns.map((column, index) => [column, present(cells[index])]))]),
+    rows.map(([name, ...cells]) => [
+      present(name),
+      Object.fromEntries(columns.map((column, index) => [column, present(cells[index])])),
+    ]),
   );
 }

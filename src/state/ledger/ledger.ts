@@ -1,8 +1,21 @@
 import type { Counts } from '../../core/counts.ts';
 import type { FailureReport } from '../../core/errors.ts';
-import type { AttemptFailure, Completion, Lease, LeaseRef, PartRow, Progress, PublishedInput, RenewAnswer, StoredFile, TaskFailure, TaskLease, TaskRef, Timings } from '../../core/lease.ts';
-import type { JobState, ShardState } from '../../core/states.ts';
+import type {
+  AttemptFailure,
+  Completion,
+  Lease,
+  LeaseRef,
+  PartRow,
+  Progress,
+  PublishedInput,
+  RenewAnswer,
+  TaskFailure,
+  TaskLease,
+  TaskRef,
+  Timings,
+} from '../../core/lease.ts';
 import type { RowRange, Snapshot } from '../../core/snapshot.ts';
+import type { JobState, ShardState } from '../../core/states.ts';
 
 /**
  * The durable record of jobs, shards and attempts, and its verbs. Every verb takes a tenant, is one transaction, and has
@@ -57,7 +70,11 @@ export interface Ledger extends AsyncDisposable {
    * renew while there was no manager. Returns each worker once per job.
    */
   recover(time: Time, leaseMs: number): Promise<LiveLease[]>;
-  cancel(tenant: string, jobId: string, time: Time): Promise<'cancelled' | 'publishing' | 'finished' | 'unknown'>;
+  cancel(
+    tenant: string,
+    jobId: string,
+    time: Time,
+  ): Promise<'cancelled' | 'publishing' | 'finished' | 'unknown'>;
   /** False: no such job, or it has ended, or publish has begun (then only the publish task can end it). */
   failJob(tenant: string, jobId: string, failure: FailureReport, time: Time): Promise<boolean>;
   /** Finished jobs whose staging may be removed: older than their time limit and not cleaned yet. */

@@ -16,7 +16,8 @@ export async function moveJob(
   nowMs: number,
   outcome: { readonly error?: FailureReport; readonly published?: PublishedInput } = {},
 ): Promise<void> {
-  if (!JOB_TRANSITIONS[job.state].includes(to)) throw new Error(`job ${job.job_id} cannot go from ${job.state} to ${to}`);
+  if (!JOB_TRANSITIONS[job.state].includes(to))
+    throw new Error(`job ${job.job_id} cannot go from ${job.state} to ${to}`);
   const ends = isTerminal(to);
   if (ends) {
     await tx.run(

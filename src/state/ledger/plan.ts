@@ -61,7 +61,10 @@ function tiledRows(input: PlanInput): number {
   let row = 0;
   for (const { start, end } of input.shards) {
     if (start !== row || end <= start) {
-      throw new Failure('REQUEST_INVALID', `The shard of rows ${start} to ${end} does not follow on row ${row}.`);
+      throw new Failure(
+        'REQUEST_INVALID',
+        `The shard of rows ${start} to ${end} does not follow on row ${row}.`,
+      );
     }
     row = end;
   }
@@ -75,7 +78,11 @@ function tiledRows(input: PlanInput): number {
   return row;
 }
 
-async function storeSnapshot(tx: Transaction, { tenant, jobId }: TaskRef, { snapshot }: PlanInput): Promise<void> {
+async function storeSnapshot(
+  tx: Transaction,
+  { tenant, jobId }: TaskRef,
+  { snapshot }: PlanInput,
+): Promise<void> {
   await tx.run(
     'INSERT INTO snapshot (tenant, job_id, rows, columns) VALUES (?, ?, ?, ?)',
     tenant,

@@ -25,6 +25,8 @@ export async function published(
       lease.fence,
     ),
   );
-  await moveJob(tx, await existingJob(tx, lease.tenant, lease.jobId), 'completed', time.nowMs, { published: result });
+  await moveJob(tx, await existingJob(tx, lease.tenant, lease.jobId), 'completed', time.nowMs, {
+    published: result,
+  });
   return 'accepted';
 }

@@ -10,7 +10,9 @@ export async function recover(tx: Transaction, time: Time, leaseMs: number): Pro
   await tx.run("UPDATE shard SET lease_until = ? WHERE state = 'leased'", until);
   await tx.run("UPDATE shard SET not_before = NULL WHERE state = 'ready' AND not_before IS NOT NULL");
   await tx.run('UPDATE job SET task_until = ? WHERE ended_ms IS NULL AND task_kind IS NOT NULL', until);
-  await tx.run('UPDATE job SET task_not_before = NULL WHERE ended_ms IS NULL AND task_not_before IS NOT NULL');
+  await tx.run(
+    'UPDATE job SET task_not_before = NULL WHERE ended_ms IS NULL AND task_not_before IS NOT NULL',
+  );
   const leases = await tx.all<{ worker: string; job_id: string; tenant: string }>(
     `SELECT worker, job_id, tenant FROM shard WHERE state = 'leased'
      UNION SELECT task_worker, job_id, tenant FROM job WHERE ended_ms IS NULL AND task_kind IS NOT NULL

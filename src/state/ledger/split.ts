@@ -18,7 +18,8 @@ export async function split(
   const { range } = completion;
   const shard = await leasedShard(tx, lease);
   if (shard === undefined) return repeated(tx, lease, range);
-  const properPrefix = range.start === shard.row_start && range.start < range.end && range.end < shard.row_end;
+  const properPrefix =
+    range.start === shard.row_start && range.start < range.end && range.end < shard.row_end;
   if (!properPrefix) throw wrongRange(lease, range, shard);
 
   await acceptPart(tx, lease, completion, time);

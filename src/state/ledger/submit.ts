@@ -32,7 +32,9 @@ export async function submit(tx: Transaction, input: SubmitInput): Promise<Submi
 async function create(tx: Transaction, input: SubmitInput): Promise<SubmitOutcome> {
   const taken = await tx.get('SELECT 1 FROM job WHERE tenant = ? AND job_id = ?', input.tenant, input.jobId);
   if (taken !== undefined) {
-    throw new Failure('REQUEST_INVALID', `There is a job ${input.jobId} already.`, { next: 'Submit under a new job id.' });
+    throw new Failure('REQUEST_INVALID', `There is a job ${input.jobId} already.`, {
+      next: 'Submit under a new job id.',
+    });
   }
   const { nowMs } = input.time;
   await tx.run(

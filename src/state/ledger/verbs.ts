@@ -28,7 +28,10 @@ import { workerDied } from './worker-died.ts';
 export type VerbName = Exclude<keyof Ledger, typeof Symbol.asyncDispose>;
 
 type Verbs = {
-  readonly [Name in VerbName]: (tx: Transaction, ...args: Parameters<Ledger[Name]>) => ReturnType<Ledger[Name]>;
+  readonly [Name in VerbName]: (
+    tx: Transaction,
+    ...args: Parameters<Ledger[Name]>
+  ) => ReturnType<Ledger[Name]>;
 };
 
 /** All verbs of the ledger, whatever the database behind the transaction. */

@@ -73,9 +73,13 @@ function openDatabase(file: string, limits: Limits): Database {
     database = new SqliteDatabase(file, { timeout: limits.busyTimeoutMs ?? BUSY_TIMEOUT_MS });
     const mode = database.pragma('journal_mode = WAL', { simple: true });
     if (mode !== 'wal' && file !== ':memory:') {
-      throw new Failure('STORAGE_FAILED', `${file} cannot use a write-ahead log; its file system has no shared memory.`, {
-        next: 'Put the state folder on a local disk.',
-      });
+      throw new Failure(
+        'STORAGE_FAILED',
+        `${file} cannot use a write-ahead log; its file system has no shared memory.`,
+        {
+          next: 'Put the state folder on a local disk.',
+        },
+      );
     }
     // Without FULL, a power cut may take back verbs that were answered.
     database.pragma('synchronous = FULL');

@@ -29,7 +29,9 @@ const VICTIM = `
 
 test.each([1, 2, 37, 150, 301])('kill -9 after %i answers: each answer is still true', async (answers) => {
   const folder = mkdtempSync(join(tmpdir(), 'ledger-kill-'));
-  const victim = spawn(process.execPath, ['--input-type=module', '-e', VICTIM, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const victim = spawn(process.execPath, ['--input-type=module', '-e', VICTIM, folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const exited = once(victim, 'exit');
   const said: string[] = [];
   for await (const line of createInterface({ input: victim.stdout })) {

@@ -21,7 +21,9 @@ async function otherManager(before = ''): Promise<ChildProcess> {
     globalThis.lock = acquireManagerLock(${JSON.stringify(folder)});
     process.stdout.write('held');
     setInterval(() => {}, 1e6);`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   await once(child.stdout, 'data');
   return child;
 }
@@ -61,7 +63,9 @@ test('two managers in one process are two managers', () => {
 });
 
 test('a folder that is not there is named', () => {
-  expect(() => acquireManagerLock(join(folder, 'absent'))).toThrow(expect.objectContaining({ code: 'STORAGE_FAILED' }));
+  expect(() => acquireManagerLock(join(folder, 'absent'))).toThrow(
+    expect.objectContaining({ code: 'STORAGE_FAILED' }),
+  );
 });
 
 function present<Value>(value: Value | null): Value {

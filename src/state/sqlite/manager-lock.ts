@@ -32,7 +32,9 @@ export function acquireManagerLock(folder: string): Disposable {
 }
 
 function writeHolder(database: Database): void {
-  database.exec('BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS holder (pid INTEGER NOT NULL); DELETE FROM holder;');
+  database.exec(
+    'BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS holder (pid INTEGER NOT NULL); DELETE FROM holder;',
+  );
   database.prepare('INSERT INTO holder VALUES (?)').run(process.pid);
   database.exec('COMMIT');
 }
@@ -44,7 +46,9 @@ function readHolder(database: Database): number | undefined {
 function asFailure(error: unknown, folder: string, database: Database | null): unknown {
   if (!(error instanceof SqliteDatabase.SqliteError) && !(error instanceof TypeError)) return error;
   if ('code' in error && String(error.code).startsWith('SQLITE_BUSY')) {
-    return new Failure('STATE_LOCKED', `${nameOfHolder(database)} is the manager of ${folder}.`, { cause: error });
+    return new Failure('STATE_LOCKED', `${nameOfHolder(database)} is the manager of ${folder}.`, {
+      cause: error,
+    });
   }
   return new Failure('STORAGE_FAILED', `The manager lock of ${folder} cannot be taken: ${error.message}.`, {
     cause: error,

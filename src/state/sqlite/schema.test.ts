@@ -13,7 +13,10 @@ test('the committed schema is where the migrations lead', async () => {
   const objects = database.prepare<[], { sql: string }>(
     "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type = 'table' DESC, tbl_name, type, name",
   );
-  const dump = objects.all().map(({ sql }) => `${sql};\n`).join('\n');
+  const dump = objects
+    .all()
+    .map(({ sql }) => `${sql};\n`)
+    .join('\n');
   await expect(dump).toMatchFileSnapshot('../schema.sql');
 });
 
@@ -32,21 +35,47 @@ const END = "UPDATE job SET state = 'failed', error = '{}', ended_ms = 1;";
 
 describe('what the database itself refuses, should a verb go wrong', () => {
   test.each([
-    ['two unfinished jobs for one destination', JOB + JOB.replace("'j'", "'j2'").replace("'i'", "'i2'"), 'UNIQUE'],
-    ['two unfinished jobs of one identity', JOB + JOB.replace("'j'", "'j2'").replace("'d'", "'d2'"), 'UNIQUE'],
+    [
+      'two unfinished jobs for one destination',
+      JOB + JOB.replace("'j'", "'j2'").replace("'i'", "'i2'"),
+      'UNIQUE',
+    ],
+    [
+      'two unfinished jobs of one identity',
+      JOB + JOB.replace("'j'", "'j2'").replace("'d'", "'d2'"),
+      'UNIQUE',
+    ],
     ['two shards from one first row', JOB + SHARD + SHARD.replace("'j', 0, 0, 10", "'j', 1, 0, 9"), 'UNIQUE'],
     ['two shards to one last row', JOB + SHARD + SHARD.replace("'j', 0, 0, 10", "'j', 1, 1, 10"), 'UNIQUE'],
     ['an attempt that falls', `${JOB}${SHARD}UPDATE shard SET attempt = 1;`, 'an attempt never falls'],
-    ['an accepted shard that is taken back', `${JOB}${SHARD}${ACCEPT}UPDATE shard SET state = 'ready';`, 'never changes'],
+    [
+      'an accepted shard that is taken back',
+      `${JOB}${SHARD}${ACCEPT}UPDATE shard SET state = 'ready';`,
+      'never changes',
+    ],
     ['an accepted shard that is removed', `${JOB}${SHARD}${ACCEPT}DELETE FROM shard;`, 'never removed'],
     ['an accepted shard without its rows', JOB + SHARD + ACCEPT.replaceAll('10', '9'), 'CHECK'],
-    ['an accepted shard with scores and no part', JOB + SHARD + ACCEPT.replace('rows_scored = 0', 'rows_scored = 10').replace('filtered = 10', 'filtered = 0'), 'CHECK'],
+    [
+      'an accepted shard with scores and no part',
+      JOB +
+        SHARD +
+        ACCEPT.replace('rows_scored = 0', 'rows_scored = 10').replace('filtered = 10', 'filtered = 0'),
+      'CHECK',
+    ],
     ['a lease of nobody', `${JOB}${SHARD}UPDATE shard SET state = 'leased';`, 'CHECK'],
-    ['a condemned shard of ten rows', `${JOB}${SHARD}UPDATE shard SET careful = 1, condemned = '{}';`, 'CHECK'],
+    [
+      'a condemned shard of ten rows',
+      `${JOB}${SHARD}UPDATE shard SET careful = 1, condemned = '{}';`,
+      'CHECK',
+    ],
     ['a completing job with rows left', `${JOB}UPDATE job SET state = 'completing';`, 'CHECK'],
     ['a job that counts what it did not read', `${JOB}UPDATE job SET rows_scored = 1;`, 'CHECK'],
     ['a failed job without a reason', JOB + END.replace("error = '{}', ", ''), 'CHECK'],
-    ['a fence that falls', `${JOB}UPDATE job SET task_fence = 5; UPDATE job SET task_fence = 4;`, 'a fence never falls'],
+    [
+      'a fence that falls',
+      `${JOB}UPDATE job SET task_fence = 5; UPDATE job SET task_fence = 4;`,
+      'a fence never falls',
+    ],
     ['a shard of no job', SHARD, 'FOREIGN KEY'],
   ])('%s', (_, sql, why) => {
     expect(() => database.exec(sql)).toThrow(why);
@@ -56,7 +85,9 @@ describe('what the database itself refuses, should a verb go wrong', () => {
     database.exec(JOB + END);
     const columns = database.pragma('table_info(job)') as { name: string }[];
     for (const { name } of columns.filter((column) => column.name !== 'cleaned_ms')) {
-      expect(() => database.exec(`UPDATE job SET ${name} = ${name}`), name).toThrow('a finished job never changes');
+      expect(() => database.exec(`UPDATE job SET ${name} = ${name}`), name).toThrow(
+        'a finished job never changes',
+      );
     }
     database.exec('UPDATE job SET cleaned_ms = 2');
   });

@@ -3,7 +3,13 @@ import type { VerbName } from '../ledger/verbs.ts';
 
 /** Between the manager's thread and the ledger's. Values travel by structured clone. */
 export type ToThread =
-  | { readonly kind: 'verb'; readonly id: number; readonly verb: VerbName; readonly args: readonly unknown[]; readonly seed: number }
+  | {
+      readonly kind: 'verb';
+      readonly id: number;
+      readonly verb: VerbName;
+      readonly args: readonly unknown[];
+      readonly seed: number;
+    }
   | { readonly kind: 'close' };
 
 export type FromThread =

@@ -1,0 +1,63 @@
+import type { TaskLink } from '../client/task-link.ts';
+import { isProvablyDead, processIdentity } from '../compute/local/process-identity.ts';
+import { Failure } from '../core/errors.ts';
+import type { TaskWork } from '../core/wire.ts';
+import { createDataEngine } from '../data/duckdb-engine.ts';
+import type { DataEngine } from '../data/engine.ts';
+import { audit } from '../manager/tasks/audit.ts';
+import { outputSchema } from '../manager/tasks/output-schema.ts';
+import { pin } from '../manager/tasks/pin.ts';
+import { publish } from '../manager/tasks/publish.ts';
+import { createLocalRegistry } from '../registry/local/local-registry.ts';
+import { runtimes } from '../runtimes/runtimes.ts';
+import { createFilesSink } from '../sinks/files/files-sink.ts';
+import { searchFolders } from '../sources/files/expand-paths.ts';
+import type { JobSpec } from '../spec/job-spec.ts';
+import type { Storage } from '../storage/storage.ts';
+
+import { scratchFolder } from './scratch-folder.ts';
+import { signedManifest } from './signed-manifest.ts';
+
+/** Footers, and a look for duplicate keys, which spills to disk. */
+const MEMORY_MB = 1_024;
+
+/** Wires and does one task, and tells the manager what came of it. */
+export async function performTask(work: TaskWork, storage: Storage, link: TaskLink, signal: AbortSignal): Promise<void> {
+  const { lease, job } = work;
+  const spec = job.spec as JobSpec;
+  const sink = createFilesSink({ storage, process: { identity: processIdentity(process.pid), isProvablyDead } });
+  const scratch = scratchFolder();
+  const folders = [...searchFolders(spec.input.path), await storage.localPath(job.workspace), spec.output.path];
+  const engine: DataEngine = await createDataEngine({
+    threads: 1,
+    memoryLimitMb: MEMORY_MB,
+    tempDir: scratch.path,
+    allowed: folders,
+  });
+  try {
+    switch (lease.kind) {
+      case 'pin': {
+        const registry = createLocalRegistry({ companionsOf: runtimes.onnx.companions });
+        const { snapshot, bound } = await pin(job, { storage, engine, registry, runtime: runtimes.onnx }, signal);
+        await sink.checkColumns({ jobId: job.jobId, spec }, outputSchema(snapshot.columns, bound), { engine, signal });
+        await link.pinned(lease, snapshot, bound);
+        return;
+      }
+      case 'audit': {
+        await link.audited(lease, await audit(job, storage, engine));
+        return;
+      }
+      case 'publish': {
+        
+        const published = await publish(work, { storage, engine, sink, manifest: signedManifest(job) }, signal);
+        await link.published(lease, published);
+        return;
+      }
+      default:
+        throw new Failure('REQUEST_INVALID', `There is no task ${String(lease.kind)}.`);
+    }
+  } finally {
+    await engine[Symbol.asyncDispose]();
+    scratch.remove();
+  }
+}

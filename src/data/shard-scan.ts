@@ -1,0 +1,304 @@
+import duckdb, { type DataChunk, type Result } from '@duckdb/node-bindings';
+import type { RecordBatch } from '../core/columns.ts';
+import { Failure } from '../core/errors.ts';
+import type { SourceColumn } from '../core/snapshot.ts';
+import { BatchQueue, type ChunkColumn, elementBytes } from './batch-queue.ts';
+import { quoteName, readStrings } from './duckdb.ts';
+import { duckdbFailure } from './duckdb-failure.ts';
+import type { RejectedRow, ShardRequest } from './engine.ts';
+import { type FeatureSql, featureSql } from './feature-sql.ts';
+import { type Bridge, CHUNK_ROWS } from './native-bridge.ts';
+import { scanSql } from './scan-sql.ts';
+
+/** Bytes of decoded records that may wait beside the batch asked for. */
+const READ_AHEAD_BYTES = 8 * 2 ** 20;
+const READ_AHEAD_ROWS = 64 * 1024;
+
+/**
+ * Decodes the records of a range while the caller does something else: up to 8 MB (at least one chunk) ahead. DuckDB's
+ * thread hands over a chunk of at most 2,048 rows whenever JavaScript's thread is free.
+ */
+export class ShardScan {
+  readonly #request: ShardRequest;
+  readonly #bridge: Bridge;
+  readonly #features: readonly FeatureSql[];
+  readonly #queue: BatchQueue;
+  readonly #bases: readonly number[];
+  readonly #rowNumbers = new Float64Array(CHUNK_ROWS);
+  readonly #checksKey: boolean;
+  readonly #readAhead: number;
+  #result: Result | null = null;
+  #pumping: Promise<void> | null = null;
+  #wanted = 0;
+  #wake: (() => void) | null = null;
+  #ended = false;
+  #closed = false;
+  #failure: unknown = null;
+  #last: number;
+  /** Rejected while decoding, in row order; may lie ahead of the batches taken. */
+  readonly rejects: RejectedRow[] = [];
+
+  constructor(request: ShardRequest, bridge: Bridge) {
+    this.#request = request;
+    this.#bridge = bridge;
+    const sources = new Map(request.columns.map((column) => [column.name, column]));
+    this.#features = request.features.map((feature) =>
+      featureSql(feature, columnOf(sources, feature.column), request.onNull),
+    );
+    this.#checksKey = request.key !== undefined && !columnOf(sources, request.key).neverNull;
+    this.#queue = new BatchQueue(request.features);
+    this.#bases = request.segments.map(({ fileOffset, start }) => fileOffset + start);
+    const rowBytes = request.features.reduce(
+      (sum, { type }) => sum + (type === 'string' ? 64 : elementBytes(type)),
+      8,
+    );
+    this.#readAhead = Math.max(
+      CHUNK_ROWS,
+      Math.min(READ_AHEAD_ROWS, Math.floor(READ_AHEAD_BYTES / rowBytes)),
+    );
+    this.#last = request.range.start - 1;
+  }
+
+  /** Next records in row order, `maxRows` of them unless the range ends; null at its end. */
+  async next(maxRows: number): Promise<RecordBatch | null> {
+    this.#queue.resize(maxRows);
+    this.#wanted = maxRows;
+    while (this.#queue.rows < maxRows && !this.#ended && this.#failure === null) {
+      this.#pump();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#failure !== null) throw this.#failure;
+    const batch = this.#queue.take();
+    // Go on decoding while the caller works on this batch.
+    if (this.#queue.rows < this.#readAhead / 2) this.#pump();
+    return batch;
+  }
+
+  /** Stops decoding; afterwards the bridge is free for another statement. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#pumping !== null) {
+      duckdb.interrupt(this.#bridge.connection);
+      await this.#pumping;
+    }
+    if (this.#result !== null && !this.#ended) {
+      // Another statement on the connection frees the paused one and its open files.
+      await duckdb.query(this.#bridge.connection, 'SELECT 1');
+    }
+    this.#result = null;
+    this.#bridge.sink = null;
+  }
+
+  #pump(): void {
+    if (this.#pumping !== null || this.#ended || this.#closed) return;
+    this.#pumping = this.#fetchWhileWanted()
+      .catch((error: unknown) => {
+        this.#failure ??= duckdbFailure(error, { reads: this.#request.segments.map(({ path }) => path) });
+      })
+      .finally(() => {
+        this.#pumping = null;
+        this.#wake?.();
+      });
+  }
+
+  /** What comes back from DuckDB says nothing: the records went through the sink; an answer means that the scan has paused. */
+  async #fetchWhileWanted(): Promise<void> {
+    const { connection } = this.#bridge;
+    if (this.#result === null) {
+      this.#bridge.sink = (chunk) => this.#sink(chunk);
+      const statement = await duckdb.prepare(connection, this.#sql());
+      this.#result = await duckdb.execute_prepared_streaming(statement);
+    }
+    while (this.#queue.rows < this.#wanted + this.#readAhead && !this.#closed) {
+      const answer = await duckdb.fetch_chunk(this.#result);
+      if (answer === null || duckdb.data_chunk_get_size(answer) === 0) {
+        this.#checkEnd();
+        this.#ended = true;
+        return;
+      }
+    }
+  }
+
+  #sql(): string {
+    const { key, where, segments } = this.#request;
+    const expressions = [
+      ...(this.#checksKey ? [{ sql: `${quoteName(key as string)} IS NULL`, as: 'k' }] : []),
+      ...this.#features.map(({ value }, index) => ({ sql: value, as: `f${index}` })),
+      ...this.#features.flatMap(({ isNull }, index) =>
+        isNull === null ? [] : [{ sql: isNull, as: `n${index}` }],
+      ),
+    ];
+    const scan = scanSql(segments, { expressions, ...(where === undefined ? {} : { where }) });
+    const values = ['off', 'seg', ...expressions.map(({ as }) => as)].join(', ');
+    return `SELECT 1 FROM (SELECT ${this.#bridge.sinkFunction}(${values}) AS paused FROM (${scan})) WHERE paused`;
+  }
+
+  /** True when enough is waiting. */
+  #sink(chunk: DataChunk): boolean {
+    try {
+      if (this.#closed) throw new Error('the scan was closed');
+      this.#takeChunk(chunk);
+    } catch (error) {
+      this.#failure ??= error;
+      throw error;
+    }
+    if (this.#queue.rows >= this.#wanted) this.#wake?.();
+    return this.#queue.rows >= this.#wanted + this.#readAhead;
+  }
+
+  #takeChunk(chunk: DataChunk): void {
+    const rows = duckdb.data_chunk_get_size(chunk);
+    this.#number(chunk, rows);
+    const first = this.#checksKey ? 3 : 2;
+    const validities = this.#features.map(({ nullMeans }, index) =>
+      nullMeans === 'never' ? null : nullsOf(chunk, first + index, rows),
+    );
+    const columns = this.#request.features.map(({ type }, index): ChunkColumn => {
+      if (type === 'string') return readStrings(chunk, first + index, rows, validities[index] ?? null);
+      return duckdb.vector_get_data(
+        duckdb.data_chunk_get_vector(chunk, first + index),
+        rows * elementBytes(type),
+      );
+    });
+    const keyNull = this.#checksKey ? bytesOf(chunk, 2, rows) : null;
+    if ((keyNull === null || !keyNull.includes(1)) && validities.every((validity) => validity === null)) {
+      this.#queue.push(this.#rowNumbers, columns, 0, rows);
+      return;
+    }
+    this.#pushValid(chunk, rows, columns, keyNull, validities);
+  }
+
+  /**
+   * Fills in the snapshot's row numbers and checks that the order is right: a scan that skips, doubles or reorders rows
+   * would give records the keys of others.
+   */
+  #number(chunk: DataChunk, rows: number): void {
+    const { segments, where, range } = this.#request;
+    const off = intsOf(chunk, 0, rows);
+    const seg = segments.length === 1 ? null : intsOf(chunk, 1, rows);
+    const numbers = this.#rowNumbers;
+    let last = this.#last;
+    for (let row = 0; row < rows; row += 1) {
+      const number = (this.#bases[seg === null ? 0 : (seg[row] as number)] as number) + (off[row] as number);
+      if (where === undefined ? number !== last + 1 : number <= last || number >= range.end) {
+        throw new Failure('ACCOUNTING', `Row ${number} was read after row ${last}.`, {
+          place: { row: String(number) },
+        });
+      }
+      numbers[row] = number;
+      last = number;
+    }
+    this.#last = last;
+  }
+
+  #checkEnd(): void {
+    const { where, range, segments } = this.#request;
+    if (where !== undefined || this.#last === range.end - 1) return;
+    const file = segments.find(({ fileOffset, end }) => this.#last + 1 < fileOffset + end)?.path ?? '';
+    throw new Failure('SOURCE_CHANGED', `${file} has fewer rows than when the job pinned it.`, {
+      place: { file },
+    });
+  }
+
+  /** The rare way: leaves out the rows that have a null where there may be none, or a value that does not fit. */
+  #pushValid(
+    chunk: DataChunk,
+    rows: number,
+    columns: ChunkColumn[],
+    keyNull: Uint8Array | null,
+    validities: (Uint8Array | null)[],
+  ): void {
+    const isNull = this.#nullFlags(chunk, rows);
+    const suspects = validities.flatMap((validity, index) =>
+      validity === null ? [] : [{ validity, index }],
+    );
+    let start = 0;
+    for (let row = 0; row < rows; row += 1) {
+      const reject = keyNull?.[row] === 1 ? this.#nullKey(row) : this.#unfit(row, suspects, isNull);
+      if (reject === null) continue;
+      this.rejects.push(reject);
+      if (start < row) this.#queue.push(this.#rowNumbers, columns, start, row);
+      start = row + 1;
+    }
+    if (start < rows) this.#queue.push(this.#rowNumbers, columns, start, rows);
+  }
+
+  #nullFlags(chunk: DataChunk, rows: number): Map<number, Uint8Array> {
+    const flags = new Map<number, Uint8Array>();
+    let at = (this.#checksKey ? 3 : 2) + this.#features.length;
+    for (const [index, { isNull }] of this.#features.entries()) {
+      if (isNull === null) continue;
+      flags.set(index, bytesOf(chunk, at, rows));
+      at += 1;
+    }
+    return flags;
+  }
+
+  #nullKey(row: number): RejectedRow {
+    return {
+      rowNumber: this.#rowNumbers[row] as number,
+      code: 'NULL_KEY',
+      message: `The key column ${this.#request.key} is null.`,
+    };
+  }
+
+  #unfit(
+    row: number,
+    suspects: readonly { validity: Uint8Array; index: number }[],
+    isNull: Map<number, Uint8Array>,
+  ): RejectedRow | null {
+    for (const { validity, index } of suspects) {
+      if (((validity[row >> 3] as number) & (1 << (row & 7))) !== 0) continue;
+      const { column, type } = this.#request.features[index] as { column: string; type: string };
+      const { nullMeans } = this.#features[index] as FeatureSql;
+      const rowNumber = this.#rowNumbers[row] as number;
+      if (nullMeans === 'null' || (nullMeans === 'either' && isNull.get(index)?.[row] === 1)) {
+        return { rowNumber, code: 'NULL_FEATURE', message: `Column ${column} is null.` };
+      }
+      return {
+        rowNumber,
+        code: 'FEATURE_NOT_EXACT',
+        message: `The value of column ${column} does not fit ${type} without loss.`,
+      };
+    }
+    return null;
+  }
+}
+
+function columnOf(sources: ReadonlyMap<string, SourceColumn>, name: string): SourceColumn {
+  const column = sources.get(name);
+  if (column === undefined) {
+    throw new Failure(
+      'COLUMN_MISSING',
+      `The input has no column ${name}; it has ${[...sources.keys()].join(', ')}.`,
+      { place: { field: name } },
+    );
+  }
+  return column;
+}
+
+function bytesOf(chunk: DataChunk, column: number, rows: number): Uint8Array {
+  return duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk, column), rows);
+}
+
+function intsOf(chunk: DataChunk, column: number, rows: number): Int32Array {
+  const bytes = duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk, column), rows * 4);
+  return new Int32Array(bytes.buffer, bytes.byteOffset, rows);
+}
+
+/** Validity bits of a vector, or null when no row is null. */
+function nullsOf(chunk: DataChunk, column: number, rows: number): Uint8Array | null {
+  const bytes = Math.ceil(rows / 64) * 8;
+  // Absent where DuckDB keeps no mask.
+  const validity = duckdb.vector_get_validity(
+    duckdb.data_chunk_get_vector(chunk, column),
+    bytes,
+  ) as Uint8Array | null;
+  if (validity === null) return null;
+  for (let row = 0; row + 8 <= rows; row += 8) if (validity[row >> 3] !== 0xff) return validity;
+  for (let row = rows & ~7; row < rows; row += 1)
+    if (((validity[row >> 3] as number) & (1 << (row & 7))) === 0) return validity;
+  return null;
+}
