@@ -1,6 +1,6 @@
-import type { TaskLink } from '../client/task-link.ts';
 import { isProvablyDead, processIdentity } from '../compute/local/process-identity.ts';
 import { Failure } from '../core/errors.ts';
+import type { TaskLink } from '../core/task-link.ts';
 import type { TaskWork } from '../core/wire.ts';
 import { createDataEngine } from '../data/duckdb-engine.ts';
 import type { DataEngine } from '../data/engine.ts';

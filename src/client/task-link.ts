@@ -1,19 +1,6 @@
-import type { BoundJob } from '../core/bound.ts';
-import type { FailureReport } from '../core/errors.ts';
-import type { PublishedInput, TaskRef } from '../core/lease.ts';
-import type { Snapshot } from '../core/snapshot.ts';
-import type { TaskAnswer } from '../core/wire.ts';
+import type { TaskRef } from '../core/lease.ts';
+import type { TaskLink } from '../core/task-link.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
-
-/** A task process's side of the protocol, one method for each route below `/api/v1/task`. */
-export interface TaskLink {
-  claim(worker: string, requestId: string): Promise<TaskAnswer>;
-  renew(lease: TaskRef): Promise<'held' | 'lost'>;
-  pinned(lease: TaskRef, snapshot: Snapshot, bound: BoundJob): Promise<'accepted' | 'fenced'>;
-  audited(lease: TaskRef, checks: unknown): Promise<'accepted' | 'fenced'>;
-  published(lease: TaskRef, result: PublishedInput): Promise<'accepted' | 'fenced'>;
-  fail(lease: TaskRef, report: FailureReport, permanent: boolean): Promise<'retrying' | 'failed' | 'fenced'>;
-}
 
 export function createTaskLink(options: TransportOptions): TaskLink {
   const call = createTransport(options);

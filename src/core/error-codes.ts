@@ -61,7 +61,7 @@ export const ERROR_CODES = {
   PUBLISH_SUPERSEDED: { scope: 'shard', meaning: 'A newer task has taken over the publishing of this job.', next: 'Nothing to do: the newer task goes on.' },
 
   // The machine
-  DISK_FULL: { scope: 'job', meaning: 'No space is left on a disk that the job writes to.', next: 'Free space, then run the same command again: the job goes on where it was.' },
+  DISK_FULL: { scope: 'job', meaning: 'No space is left on a disk that the job writes to.', next: 'Free space, then run the same command again.' },
   STORAGE_FAILED: { scope: 'shard', meaning: 'Reading or writing bytes failed.', next: 'See the message; the attempt is repeated.' },
   PART_CORRUPT: { scope: 'shard', meaning: 'A staged part is not what the ledger says.', next: 'The shard is scored again.' },
 

@@ -28,7 +28,10 @@ export interface FileIdentity {
 
 export interface SourceColumn {
   readonly name: string;
-  /** As DuckDB prints it: BIGINT, DECIMAL(18,3), TIMESTAMP WITH TIME ZONE, DOUBLE[] ... */
+  /**
+   * As DuckDB prints it: BIGINT, DECIMAL(18,3), TIMESTAMP WITH TIME ZONE, DOUBLE[] ... Where the file holds more than
+   * DuckDB reads, it says so: DECIMAL(76,3), "TIMESTAMP holding INT96 nanoseconds".
+   */
   readonly type: string;
   /** True when the files' own statistics prove that no value is null. */
   readonly neverNull: boolean;

@@ -142,6 +142,63 @@ test('a file that has fewer rows than pinned fails instead of giving a shorter s
   ).rejects.toMatchObject({ code: 'SOURCE_CHANGED', place: { file: path } });
 });
 
+test('a file that grew in the middle of a shard does not shift the rows behind it', async () => {
+  const paths: string[] = [];
+  for (const index of [0, 1, 2]) {
+    paths.push(await fixture.parquet(`grown-${index}.parquet`, `SELECT i::DOUBLE AS x FROM range(10) t(i)`));
+  }
+  for (const where of [undefined, 'x >= 0']) {
+    const request = await fixture.request(paths, {
+      features: [{ column: 'x', type: 'float64' }],
+      ...(where === undefined ? {} : { where }),
+    });
+    await fixture.parquet('grown-1.parquet', `SELECT i::DOUBLE AS x FROM range(15) t(i)`);
+    await using reader = await fixture.engine.openShard(request);
+    await expect(reader.next(100)).rejects.toMatchObject({
+      code: 'ACCOUNTING',
+      message: 'Row 20 was read after row 24.',
+    });
+    await fixture.parquet('grown-1.parquet', `SELECT i::DOUBLE AS x FROM range(10) t(i)`);
+  }
+});
+
+test('a file that shrank before the part is written leaves out no row in silence', async () => {
+  const shrunk = (rows: number, nullFrom: number) =>
+    fixture.parquet(
+      'late.parquet',
+      `SELECT i AS id, CASE WHEN i < ${nullFrom} THEN i END::DOUBLE AS x FROM range(${rows}) t(i)`,
+    );
+  for (const [nullFrom, left] of [
+    [10, 5],
+    [5, 7],
+  ] as const) {
+    const path = await shrunk(10, nullFrom);
+    const request = await fixture.request([path], {
+      features: [{ column: 'x', type: 'float64' }],
+      key: 'id',
+    });
+    await using reader = await fixture.engine.openShard(request);
+    const batch = await reader.next(100);
+    if (batch === null) throw new Error('nothing read');
+    const values = batch.columns[0]?.values as Float64Array;
+    reader.append(batch.rowNumbers, [{ name: 's', type: 'float64', values }]);
+    await reader.next(100);
+    await shrunk(left, nullFrom);
+    const target = {
+      partPath: join(fixture.folder, `late-${left}.parquet`),
+      rejectsPath: join(fixture.folder, `late-r-${left}.parquet`),
+    };
+    await expect(
+      reader.write({
+        end: 10,
+        outputs: [{ name: 's', type: 'float64', shape: 'scalar' }],
+        attempt: 1,
+        ...target,
+      }),
+    ).rejects.toMatchObject({ code: 'ACCOUNTING' });
+  }
+});
+
 test('files of different columns or types are refused, naming both and the column; another order is not', async () => {
   const first = await fixture.parquet('schema-0.parquet', `SELECT 1::BIGINT AS id, 'a' AS s`);
   const turned = await fixture.parquet('schema-1.parquet', `SELECT 'b' AS s, 2::BIGINT AS id`);
@@ -173,6 +230,16 @@ test('a column that hides the place of a row is refused', async () => {
   });
 });
 
+test('names that differ in letter case only are refused instead of renamed', async () => {
+  const path = await fixture.parquet('case.parquet', `SELECT 1 AS "key", 2 AS "KEX"`);
+  // DuckDB itself would not write such a file.
+  await writeFile(
+    path,
+    Buffer.from((await readFile(path)).toString('latin1').replaceAll('KEX', 'KEY'), 'latin1'),
+  );
+  await expect(fixture.engine.describe([path], signal)).rejects.toMatchObject({ code: 'COLUMN_AMBIGUOUS' });
+});
+
 test('paths with the characters of patterns, quotes and partitions mean themselves', async () => {
   await mkdir(join(fixture.folder, 'x=1'));
   const source = await fixture.parquet('plain.parquet', `SELECT i AS id, i::DOUBLE AS x FROM range(10) t(i)`);
@@ -193,6 +260,9 @@ test('paths with the characters of patterns, quotes and partitions mean themselv
       (columns) => [{ name: 's', type: 'float64', values: columns[0]?.values as Float64Array }],
     );
     expect(written.counts.scored, name).toBe(10);
+    expect(await fixture.query(`SELECT count(*) AS n FROM '${written.partPath}' WHERE s = id`), name).toEqual(
+      [{ n: 10 }],
+    );
   }
 });
 

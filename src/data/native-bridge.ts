@@ -24,6 +24,8 @@ export interface Bridge {
   sink: ChunkSink | null;
   /** Set before a statement with the feed is prepared. */
   feed: Feed | null;
+  /** What the feed threw; DuckDB's error holds its text only. */
+  feedError: unknown;
 }
 
 /** Takes a chunk that is valid during the call only; true asks the scan to pause soon (one or two chunks may follow). */
@@ -66,6 +68,7 @@ export function createBridge(connection: Connection, number: number): Bridge {
     feedFunction: `batchwright_feed_${number}`,
     sink: null,
     feed: null,
+    feedError: null,
   };
   registerSink(bridge);
   registerFeed(bridge);
@@ -111,6 +114,7 @@ function registerFeed(bridge: Bridge): void {
       const rows = bridge.feed.next(pieceWriter(bridge.feed.columns, output));
       duckdb.data_chunk_set_size(output, rows === 0 ? 0 : 1);
     } catch (error) {
+      bridge.feedError = error;
       duckdb.function_set_error(info, String(error));
     }
   });

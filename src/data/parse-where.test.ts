@@ -76,6 +76,7 @@ const ATTACKS: readonly string[] = [
   "name = 'open",
   '\0',
   'id = 1 \0 OR true',
+  "name = '\ud800'",
   // Other tables, files, programs, settings
   'id = (SELECT max(id) FROM t)',
   'id IN (SELECT id FROM t)',
@@ -273,6 +274,19 @@ test('positions are told in characters of what the user wrote', async () => {
     'random is not allowed (at character 19)',
   );
   expect((await refusal('id = = 1')).message).toContain('(at character 6)');
+});
+
+test('a long chain is no deep nesting, and a deep nesting is refused before it can hurt', async () => {
+  expect((await parseWhere(Array(900).fill('age = 1').join(' OR '), COLUMNS)).columns).toEqual(['Age']);
+  expect((await parseWhere(`age > ${Array(100).fill('1').join(' + ')}`, COLUMNS)).columns).toEqual(['Age']);
+  for (const levels of [240, 260, 500, 900, 1_100, 1_900]) {
+    expect((await refusal(`${'NOT '.repeat(levels)}random() > 1`)).code).toBe('WHERE_NOT_ALLOWED');
+    if (levels > 250) expect((await refusal(`${'NOT '.repeat(levels)}ok`)).message).toMatch(/depth/);
+    expect((await refusal(`${'abs('.repeat(levels)}random()${')'.repeat(levels)} > 1`)).code).toBe(
+      'WHERE_NOT_ALLOWED',
+    );
+    expect((await refusal(`age = random()${' + 1'.repeat(levels)}`)).code).toBe('WHERE_NOT_ALLOWED');
+  }
 });
 
 test('a condition without columns can be checked too', async () => {

@@ -32,7 +32,7 @@ export async function writePart(
 ): Promise<void> {
   const passed = passedColumns(request, segments);
   requireDistinct([...passed.map(({ name }) => name), ...outputs.map(({ name }) => name)]);
-  const shifted = `s.off IS DISTINCT FROM p.poff OR s.seg IS DISTINCT FROM p.pseg`;
+  const shifted = `s.off IS DISTINCT FROM p.poff${segments.length > 1 ? ' OR s.seg IS DISTINCT FROM p.pseg' : ''}`;
   const selected = [
     ...passed.map(({ name, inner, outer }) => `${outer ?? inner?.as} AS ${quoteName(name)}`),
     ...outputs.map(({ name }, index) =>
@@ -93,7 +93,7 @@ export async function writeRejects(
   const scan = scanSql(segments, {
     expressions: key === undefined ? expressions : [{ sql: quoteName(key), as: 'k' }, ...expressions],
   });
-  const feed = rejectFeed(rejects, segments, request.range.start);
+  const feed = rejectFeed(rejects, segments);
   const unnested = feed.columns.map(({ name }) => `unnest(${name}) AS ${name}`).join(', ');
   await copy(
     bridge,
@@ -132,6 +132,7 @@ interface CopyTarget {
 
 async function copy(bridge: Bridge, feed: Feed, select: string, target: CopyTarget): Promise<void> {
   bridge.feed = feed;
+  bridge.feedError = null;
   let written: number;
   try {
     const result = await duckdb.query(
@@ -140,6 +141,7 @@ async function copy(bridge: Bridge, feed: Feed, select: string, target: CopyTarg
     );
     written = duckdb.rows_changed(result);
   } catch (error) {
+    if (bridge.feedError !== null) throw bridge.feedError;
     if (String(error).includes('rows are out of step')) {
       throw new Failure('ACCOUNTING', `Rows and predictions are out of step in ${target.path}.`, {
         place: { file: target.path },
@@ -192,11 +194,7 @@ function freeName(name: string, taken: ReadonlySet<string>, others: ReadonlySet<
 }
 
 /** Rejects in row order, with the place of each. */
-function rejectFeed(
-  rejects: readonly RejectedRow[],
-  segments: readonly ShardSegment[],
-  _start: number,
-): Feed {
+function rejectFeed(rejects: readonly RejectedRow[], segments: readonly ShardSegment[]): Feed {
   const [first] = segments as [ShardSegment];
   const base = first.fileOffset + first.start;
   const place = placer(segments);

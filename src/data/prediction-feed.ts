@@ -8,20 +8,22 @@ import { type RowStates, SCORED } from './row-states.ts';
 const PIECE_ROWS = 61_440;
 
 /**
- * Every row of a range from its start to `end`, in order, as columns `pseg`, `poff`, `ok` (was it scored?) and the
- * predictions `p0`, `p1`, ...: to be joined by position with the scan of the same rows. Without gaps `ok` is left out.
+ * Every row of a range from its start to `end`, in order, as columns `poff`, `pseg` (with several segments), `ok`
+ * (was it scored? with gaps) and the predictions `p0`, `p1`, ...: to be joined by position with the scan of the same rows.
  */
 export function predictionFeed(
   store: PredictionStore,
   states: RowStates,
   segments: readonly ShardSegment[],
   rows: number,
+  scoredRows: number,
 ): Feed {
-  const gaps = states.count(SCORED, rows) !== rows;
+  const gaps = scoredRows !== rows;
+  const several = segments.length > 1;
   const predictions = store.columns.map((column, index): FeedColumn => ({ ...column, name: `p${index}` }));
   const columns: FeedColumn[] = [
-    { name: 'pseg', type: 'int32', shape: 'scalar' },
     { name: 'poff', type: 'int32', shape: 'scalar' },
+    ...(several ? [{ name: 'pseg', type: 'int32', shape: 'scalar' } as const] : []),
     ...(gaps ? [{ name: 'ok', type: 'bool', shape: 'scalar' } as const] : []),
     ...predictions,
   ];
@@ -36,10 +38,10 @@ export function predictionFeed(
       if (count === 0) return 0;
       piece.begin(count);
       const { seg, off } = place(row, count);
-      piece.fixed(0, 0, seg);
-      piece.fixed(1, 0, off);
-      const runs = states.runs(SCORED, row, row + count);
-      if (gaps) piece.fixed(2, 0, states.flags(SCORED, row, row + count));
+      piece.fixed(0, 0, off);
+      if (several) piece.fixed(1, 0, seg);
+      if (gaps) piece.fixed(base - 1, 0, states.flags(SCORED, row, row + count));
+      const runs: [number, number][] = gaps ? states.runs(SCORED, row, row + count) : [[0, count]];
       let taken = 0;
       for (const [index, column] of predictions.entries()) {
         taken = writeColumn(piece, base + index, column, index, { store, runs, count, scored });
@@ -114,11 +116,12 @@ export function placer(
   return (row, count) => {
     const seg = new Int32Array(count);
     const off = new Int32Array(count);
-    while ((starts[segment + 1] as number) <= row) segment += 1;
-    for (let at = 0; at < count; at += 1) {
+    for (let at = 0; at < count; ) {
       while ((starts[segment + 1] as number) <= row + at) segment += 1;
-      seg[at] = segment;
-      off[at] = row + at - (starts[segment] as number);
+      const end = Math.min(count, (starts[segment + 1] as number) - row);
+      const start = row - (starts[segment] as number);
+      if (segment > 0) seg.fill(segment, at, end);
+      for (; at < end; at += 1) off[at] = start + at;
     }
     return { seg, off };
   };

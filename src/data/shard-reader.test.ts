@@ -320,6 +320,8 @@ test('rows that nobody answered, or that are answered twice, do not become a par
   expect(() => doubling.append(...score([5, 4]))).toThrow(/row 4/);
   expect(() => doubling.append(...score([50]))).toThrow(/not handed out/);
   expect(() => doubling.reject({ rowNumber: 1, code: 'MODEL_REFUSED', message: '' })).toThrow(/scored/);
+  doubling.append(...score([6, 7]));
+  expect(() => doubling.append(...score([4, 5]))).toThrow(/after/);
   await expect(doubling.write({ end: 20, ...target })).rejects.toMatchObject({ code: 'ACCOUNTING' });
 });
 

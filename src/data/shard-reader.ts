@@ -107,7 +107,7 @@ class DuckdbShardReader implements ShardReader {
 
     if (counts.scored > 0) {
       const done = cutSegments(segments, range.start, { start: range.start, end: request.end });
-      const feed = predictionFeed(this.#store, this.#states, done, rows);
+      const feed = predictionFeed(this.#store, this.#states, done, rows, counts.scored);
       await writePart(
         this.#bridge,
         this.#request,
@@ -170,12 +170,8 @@ class DuckdbShardReader implements ShardReader {
     const read = rangeRows({ start: range.start, end });
     const due = this.#states.first(DUE, read);
     if (due !== null) throw unanswered(due);
-    const counts = {
-      read,
-      scored: this.#states.count(SCORED, read),
-      rejected: this.#states.count(REJECTED, read),
-      filtered: this.#states.count(UNSEEN, read),
-    };
+    const [filtered, , scored, rejected] = this.#states.tally(read);
+    const counts = { read, scored, rejected, filtered };
     const unseen = this.#states.first(UNSEEN, read);
     if (where === undefined && unseen !== null) throw unanswered(unseen);
     if (!countsBalance(counts))

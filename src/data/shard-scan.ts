@@ -25,6 +25,12 @@ export class ShardScan {
   readonly #queue: BatchQueue;
   readonly #bases: readonly number[];
   readonly #rowNumbers = new Float64Array(CHUNK_ROWS);
+  /** Indexes of features in which a row can be null. */
+  readonly #nullable: readonly number[];
+  /** Bytes of a value of each feature; 0 for strings. */
+  readonly #widths: readonly number[];
+  /** Of the chunk in hand. */
+  readonly #columns: ChunkColumn[];
   readonly #checksKey: boolean;
   readonly #readAhead: number;
   #result: Result | null = null;
@@ -46,6 +52,9 @@ export class ShardScan {
       featureSql(feature, columnOf(sources, feature.column), request.onNull),
     );
     this.#checksKey = request.key !== undefined && !columnOf(sources, request.key).neverNull;
+    this.#nullable = this.#features.flatMap(({ nullMeans }, index) => (nullMeans === 'never' ? [] : [index]));
+    this.#widths = request.features.map(({ type }) => (type === 'string' ? 0 : elementBytes(type)));
+    this.#columns = request.features.map(() => []);
     this.#queue = new BatchQueue(request.features);
     this.#bases = request.segments.map(({ fileOffset, start }) => fileOffset + start);
     const rowBytes = request.features.reduce(
@@ -152,22 +161,24 @@ export class ShardScan {
     const rows = duckdb.data_chunk_get_size(chunk);
     this.#number(chunk, rows);
     const first = this.#checksKey ? 3 : 2;
-    const validities = this.#features.map(({ nullMeans }, index) =>
-      nullMeans === 'never' ? null : nullsOf(chunk, first + index, rows),
-    );
-    const columns = this.#request.features.map(({ type }, index): ChunkColumn => {
-      if (type === 'string') return readStrings(chunk, first + index, rows, validities[index] ?? null);
-      return duckdb.vector_get_data(
-        duckdb.data_chunk_get_vector(chunk, first + index),
-        rows * elementBytes(type),
-      );
-    });
     const keyNull = this.#checksKey ? bytesOf(chunk, 2, rows) : null;
-    if ((keyNull === null || !keyNull.includes(1)) && validities.every((validity) => validity === null)) {
-      this.#queue.push(this.#rowNumbers, columns, 0, rows);
-      return;
+    const validities: (Uint8Array | null)[] = [];
+    let flawed = keyNull?.includes(1) === true;
+    for (const index of this.#nullable) {
+      const validity = nullsOf(chunk, first + index, rows);
+      validities[index] = validity;
+      if (validity !== null) flawed = true;
     }
-    this.#pushValid(chunk, rows, columns, keyNull, validities);
+    const columns = this.#columns;
+    for (let index = 0; index < columns.length; index += 1) {
+      const width = this.#widths[index] as number;
+      columns[index] =
+        width === 0
+          ? readStrings(chunk, first + index, rows, validities[index] ?? null)
+          : duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk, first + index), rows * width);
+    }
+    if (flawed) this.#pushValid(chunk, rows, columns, keyNull, validities);
+    else this.#queue.push(this.#rowNumbers, columns, 0, rows);
   }
 
   /**
@@ -180,9 +191,12 @@ export class ShardScan {
     const seg = segments.length === 1 ? null : intsOf(chunk, 1, rows);
     const numbers = this.#rowNumbers;
     let last = this.#last;
+    const gapless = where === undefined;
+    const [onlyBase] = this.#bases as [number];
     for (let row = 0; row < rows; row += 1) {
-      const number = (this.#bases[seg === null ? 0 : (seg[row] as number)] as number) + (off[row] as number);
-      if (where === undefined ? number !== last + 1 : number <= last || number >= range.end) {
+      const base = seg === null ? onlyBase : (this.#bases[seg[row] as number] as number);
+      const number = base + (off[row] as number);
+      if (gapless ? number !== last + 1 : !(number > last && number < range.end)) {
         throw new Failure('ACCOUNTING', `Row ${number} was read after row ${last}.`, {
           place: { row: String(number) },
         });
@@ -211,9 +225,10 @@ export class ShardScan {
     validities: (Uint8Array | null)[],
   ): void {
     const isNull = this.#nullFlags(chunk, rows);
-    const suspects = validities.flatMap((validity, index) =>
-      validity === null ? [] : [{ validity, index }],
-    );
+    const suspects = this.#nullable.flatMap((index) => {
+      const validity = validities[index] ?? null;
+      return validity === null ? [] : [{ validity, index }];
+    });
     let start = 0;
     for (let row = 0; row < rows; row += 1) {
       const reject = keyNull?.[row] === 1 ? this.#nullKey(row) : this.#unfit(row, suspects, isNull);

@@ -45,7 +45,11 @@ export function publicKeyFromSpki(spki: Buffer): PublicKey | null {
 /** The bytes of the signed envelope around a JSON value. */
 export function signJson(value: unknown, { publicKey, privateKey }: SigningKey): Uint8Array {
   const payload = Buffer.from(canonicalJson(value));
-  return encode({ payload, keyId: publicKey.keyId, signature: sign(null, preAuthEncoding(payload), privateKey) });
+  return encode({
+    payload,
+    keyId: publicKey.keyId,
+    signature: sign(null, preAuthEncoding(payload), privateKey),
+  });
 }
 
 export function isSignedBy({ payload, signature, keyId }: Envelope, publicKey: PublicKey): boolean {
@@ -56,7 +60,8 @@ export function isSignedBy({ payload, signature, keyId }: Envelope, publicKey: P
 export function readEnvelope(bytes: Buffer, file: string): Envelope {
   const raw = parse(bytes, file);
   if (raw.payloadType !== MANIFEST_PAYLOAD_TYPE) throw malformed(file, 'its payload is of another type');
-  if (!Array.isArray(raw.signatures) || raw.signatures.length === 0) throw malformed(file, 'it is not signed');
+  if (!Array.isArray(raw.signatures) || raw.signatures.length === 0)
+    throw malformed(file, 'it is not signed');
   if (raw.signatures.length > 1) throw malformed(file, 'it has more than one signature');
   const { keyid, sig } = Object(raw.signatures[0]) as { keyid?: unknown; sig?: unknown };
   if (typeof raw.payload !== 'string' || typeof keyid !== 'string' || typeof sig !== 'string') {
@@ -67,7 +72,8 @@ export function readEnvelope(bytes: Buffer, file: string): Envelope {
     keyId: keyid,
     signature: Buffer.from(sig, 'base64'),
   };
-  if (!Buffer.from(encode(envelope)).equals(bytes)) throw malformed(file, 'it is not spelled in the one way it is written in');
+  if (!Buffer.from(encode(envelope)).equals(bytes))
+    throw malformed(file, 'it is not spelled in the one way it is written in');
   return envelope;
 }
 
@@ -82,12 +88,15 @@ export function readPayload({ payload }: Envelope, file: string): unknown {
     if (error instanceof RangeError) throw malformed(file, 'it is nested too deeply');
     throw error;
   }
-  if (!spelled.equals(payload)) throw malformed(file, 'its statement is not spelled in the one way it is written in');
+  if (!spelled.equals(payload))
+    throw malformed(file, 'its statement is not spelled in the one way it is written in');
   return value;
 }
 
 export function malformed(file: string, why: string): Failure {
-  return new Failure('VERIFY_MANIFEST', `The manifest ${file} is not one to trust: ${why}.`, { place: { file } });
+  return new Failure('VERIFY_MANIFEST', `The manifest ${file} is not one to trust: ${why}.`, {
+    place: { file },
+  });
 }
 
 function encode({ payload, keyId, signature }: Envelope): Uint8Array {

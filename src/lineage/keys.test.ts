@@ -42,13 +42,16 @@ test('processes that make the key at the same time get one key', async () => {
   expect(await readdir(folder)).toHaveLength(2);
 });
 
-test.each([0o640, 0o604, 0o644, 0o666])('a private key that others can read or write (%o) is refused', async (mode) => {
-  openSigningKey(folder);
-  const file = join(folder, 'signing-key.pem');
-  await chmod(file, mode);
-  expect(() => openSigningKey(folder)).toThrow(/signing-key\.pem cannot be used: others may read it/);
-  expect(await readFile(file, 'utf8')).toContain('PRIVATE KEY');
-});
+test.each([0o640, 0o604, 0o644, 0o666])(
+  'a private key that others can read or write (%o) is refused',
+  async (mode) => {
+    openSigningKey(folder);
+    const file = join(folder, 'signing-key.pem');
+    await chmod(file, mode);
+    expect(() => openSigningKey(folder)).toThrow(/signing-key\.pem cannot be used: others may read it/);
+    expect(await readFile(file, 'utf8')).toContain('PRIVATE KEY');
+  },
+);
 
 test.skipIf(process.getuid?.() !== 0)("another user's key is refused [needs root]", async () => {
   openSigningKey(folder);

@@ -1,5 +1,21 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, openSync, readFileSync, fstatSync, closeSync, fsyncSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomUUID,
+} from 'node:crypto';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../core/errors.ts';
 import { errnoOf, fsFailure, isAbsent } from '../storage/fs-failure.ts';
@@ -63,7 +79,8 @@ function readPrivateKey(file: string): KeyObject | null {
   }
   try {
     const { mode, uid } = fstatSync(handle);
-    if ((mode & 0o077) !== 0) throw unusable(file, 'others may read it; chmod 600, or better: remove it for a new one');
+    if ((mode & 0o077) !== 0)
+      throw unusable(file, 'others may read it; chmod 600, or better: remove it for a new one');
     const user = process.getuid?.();
     if (user !== undefined && uid !== user) throw unusable(file, `it belongs to another user (uid ${uid})`);
     const pem = readFileSync(handle, 'utf8');
@@ -113,7 +130,8 @@ function requireEd25519(file: string, parse: () => KeyObject): KeyObject {
   } catch (error) {
     throw unusable(file, 'it is no key in PEM', error);
   }
-  if (key.asymmetricKeyType !== 'ed25519') throw unusable(file, `it is a key of type ${key.asymmetricKeyType}, not ed25519`);
+  if (key.asymmetricKeyType !== 'ed25519')
+    throw unusable(file, `it is a key of type ${key.asymmetricKeyType}, not ed25519`);
   return key;
 }
 

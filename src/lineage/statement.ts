@@ -81,13 +81,21 @@ export interface StatementInput {
   readonly publishedMs: number;
 }
 
-export function createStatement({ job, files, code, environment, signer, publishedMs }: StatementInput): Statement {
+export function createStatement({
+  job,
+  files,
+  code,
+  environment,
+  signer,
+  publishedMs,
+}: StatementInput): Statement {
   if (job.pinned === null) throw new Error('a job that is not pinned has nothing to state');
   const spec = job.spec as JobSpec;
   const { snapshot, bound, parts } = job.pinned;
   const origins = new Map<string, FileOrigin['shard']>();
   for (const { shardId, attempt, range, part, rejects } of parts) {
-    for (const file of [part, rejects]) if (file !== null) origins.set(file.key, { id: shardId, attempt, range });
+    for (const file of [part, rejects])
+      if (file !== null) origins.set(file.key, { id: shardId, attempt, range });
   }
   return {
     _type: MANIFEST_STATEMENT_TYPE,

@@ -17,7 +17,11 @@ const newKey = (): SigningKey => {
   return { privateKey, publicKey: publicKeyOf(publicKey) };
 };
 const KEY = newKey();
-const PARTS = { 'part-a.parquet': 'first part', 'part-b.parquet': 'second', '_rejects/rejects-a.parquet': 'bad' };
+const PARTS = {
+  'part-a.parquet': 'first part',
+  'part-b.parquet': 'second',
+  '_rejects/rejects-a.parquet': 'bad',
+};
 
 function statementOf(jobId: string, key: SigningKey, files: Record<string, string> = PARTS): Statement {
   const job: TaskJob = {
@@ -76,7 +80,12 @@ function statementOf(jobId: string, key: SigningKey, files: Record<string, strin
   });
 }
 
-async function write(folder: string, statement: unknown, key: SigningKey, files: Record<string, string> = PARTS) {
+async function write(
+  folder: string,
+  statement: unknown,
+  key: SigningKey,
+  files: Record<string, string> = PARTS,
+) {
   for (const [path, content] of Object.entries(files)) {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), content);
@@ -124,28 +133,57 @@ test('the envelope is what the DSSE protocol says, so that other tools verify it
   const envelope = JSON.parse(await readFile(file('_manifest.json'), 'utf8'));
   expect(envelope.payloadType).toBe('application/vnd.in-toto+json');
   const payload = Buffer.from(envelope.payload, 'base64').toString();
-  const expected = sign(null, Buffer.from(`DSSEv1 28 application/vnd.in-toto+json ${payload.length} ${payload}`), KEY.privateKey);
+  const expected = sign(
+    null,
+    Buffer.from(`DSSEv1 28 application/vnd.in-toto+json ${payload.length} ${payload}`),
+    KEY.privateKey,
+  );
   expect(envelope.signatures).toEqual([{ keyid: KEY.publicKey.keyId, sig: expected.toString('base64') }]);
 });
 
 test.each<[string, () => Promise<unknown>, string, string]>([
-  ['a changed byte in a part', () => writeFile(file('part-a.parquet'), 'First part'), 'VERIFY_PART_CHANGED', 'part-a.parquet'],
-  ['a byte more in a part', () => writeFile(file('part-b.parquet'), 'second!'), 'VERIFY_PART_CHANGED', 'part-b.parquet'],
+  [
+    'a changed byte in a part',
+    () => writeFile(file('part-a.parquet'), 'First part'),
+    'VERIFY_PART_CHANGED',
+    'part-a.parquet',
+  ],
+  [
+    'a byte more in a part',
+    () => writeFile(file('part-b.parquet'), 'second!'),
+    'VERIFY_PART_CHANGED',
+    'part-b.parquet',
+  ],
   ['a missing part', () => rm(file('part-a.parquet')), 'VERIFY_PART_MISSING', 'part-a.parquet'],
-  ['missing rejects', () => rm(file('_rejects'), { recursive: true }), 'VERIFY_PART_MISSING', 'rejects-a.parquet'],
+  [
+    'missing rejects',
+    () => rm(file('_rejects'), { recursive: true }),
+    'VERIFY_PART_MISSING',
+    'rejects-a.parquet',
+  ],
   ['an added part', () => writeFile(file('part-c.parquet'), ''), 'VERIFY_PART_ADDED', 'part-c.parquet'],
   ['an added hidden file', () => writeFile(file('.x'), ''), 'VERIFY_PART_ADDED', '.x'],
   ['added rejects', () => writeFile(file('_rejects/more'), ''), 'VERIFY_PART_ADDED', '_rejects/more'],
   ['an added link to a folder', () => symlink('/etc', file('link')), 'VERIFY_PART_ADDED', 'link'],
-  ['two parts exchanged', async () => {
-    await rename(file('part-a.parquet'), file('x'));
-    await rename(file('part-b.parquet'), file('part-a.parquet'));
-    await rename(file('x'), file('part-b.parquet'));
-  }, 'VERIFY_PART_CHANGED', 'part-a.parquet'],
-  ['a link in the place of a part, with its very bytes', async () => {
-    await rename(file('part-a.parquet'), join(root, 'moved'));
-    await symlink(join(root, 'moved'), file('part-a.parquet'));
-  }, 'VERIFY_PART_CHANGED', 'part-a.parquet'],
+  [
+    'two parts exchanged',
+    async () => {
+      await rename(file('part-a.parquet'), file('x'));
+      await rename(file('part-b.parquet'), file('part-a.parquet'));
+      await rename(file('x'), file('part-b.parquet'));
+    },
+    'VERIFY_PART_CHANGED',
+    'part-a.parquet',
+  ],
+  [
+    'a link in the place of a part, with its very bytes',
+    async () => {
+      await rename(file('part-a.parquet'), join(root, 'moved'));
+      await symlink(join(root, 'moved'), file('part-a.parquet'));
+    },
+    'VERIFY_PART_CHANGED',
+    'part-a.parquet',
+  ],
   ['no manifest', () => rm(file('_manifest.json')), 'VERIFY_NOT_A_RESULT', 'scores'],
   ['no folder', () => rm(folder, { recursive: true }), 'VERIFY_NOT_A_RESULT', 'scores'],
 ])('%s is refused, and the culprit named', async (_, harm, code, culprit) => {
@@ -159,7 +197,10 @@ test.each<[string, () => Promise<unknown>, string, string]>([
 test('a good signature by a key that is not trusted is told apart from a broken one', async () => {
   const stranger = newKey();
   await write(folder, statementOf('job-1', stranger), stranger);
-  expect(await refusal()).toMatchObject({ code: 'VERIFY_FOREIGN_KEY', message: expect.stringContaining(stranger.publicKey.keyId) });
+  expect(await refusal()).toMatchObject({
+    code: 'VERIFY_FOREIGN_KEY',
+    message: expect.stringContaining(stranger.publicKey.keyId),
+  });
   expect(await refusal([])).toMatchObject({ code: 'VERIFY_FOREIGN_KEY' });
   await expect(verify([KEY.publicKey, stranger.publicKey])).resolves.toBeTruthy();
   // The stranger claims to be us: our name on the signature, or our key in the statement.
@@ -205,7 +246,11 @@ test('each bit of the places that the signature does not cover is refused too', 
 });
 
 const signed = (text: string, type = MANIFEST_PAYLOAD_TYPE): string => {
-  const sig = sign(null, Buffer.from(`DSSEv1 ${type.length} ${type} ${Buffer.byteLength(text)} ${text}`), KEY.privateKey);
+  const sig = sign(
+    null,
+    Buffer.from(`DSSEv1 ${type.length} ${type} ${Buffer.byteLength(text)} ${text}`),
+    KEY.privateKey,
+  );
   return `${canonicalJson({
     payload: Buffer.from(text).toString('base64'),
     payloadType: type,
@@ -216,25 +261,65 @@ const withSubject = (subject: unknown) => signed(canonicalJson({ ...statementOf(
 const sha256 = '0'.repeat(64);
 
 test.each<[string, () => string | Promise<string>, RegExp]>([
-  ['unsigned', () => canonicalJson({ payload: '', payloadType: MANIFEST_PAYLOAD_TYPE, signatures: [] }), /not signed/],
-  ['without signatures', () => canonicalJson({ payload: '', payloadType: MANIFEST_PAYLOAD_TYPE }), /not signed/],
-  ['signed twice', async () => {
-    const envelope = JSON.parse(await readFile(file('_manifest.json'), 'utf8'));
-    return `${canonicalJson({ ...envelope, signatures: [...envelope.signatures, ...envelope.signatures] })}\n`;
-  }, /more than one/],
-  ['of another payload type', () => signed(canonicalJson(statementOf('job-1', KEY)), 'application/json'), /another type/],
-  ['with a member twice in its envelope', async () => {
-    const text = await readFile(file('_manifest.json'), 'utf8');
-    return `${text.slice(0, -2)},"payloadType":"${MANIFEST_PAYLOAD_TYPE}"}\n`;
-  }, /one way/],
-  ['with a member twice in its statement', () => signed(canonicalJson(statementOf('job-1', KEY)).replace('{', '{"_type":"x",')), /one way/],
-  ['with white space in its statement', () => signed(` ${canonicalJson(statementOf('job-1', KEY))}`), /one way/],
+  [
+    'unsigned',
+    () => canonicalJson({ payload: '', payloadType: MANIFEST_PAYLOAD_TYPE, signatures: [] }),
+    /not signed/,
+  ],
+  [
+    'without signatures',
+    () => canonicalJson({ payload: '', payloadType: MANIFEST_PAYLOAD_TYPE }),
+    /not signed/,
+  ],
+  [
+    'signed twice',
+    async () => {
+      const envelope = JSON.parse(await readFile(file('_manifest.json'), 'utf8'));
+      return `${canonicalJson({ ...envelope, signatures: [...envelope.signatures, ...envelope.signatures] })}\n`;
+    },
+    /more than one/,
+  ],
+  [
+    'of another payload type',
+    () => signed(canonicalJson(statementOf('job-1', KEY)), 'application/json'),
+    /another type/,
+  ],
+  [
+    'with a member twice in its envelope',
+    async () => {
+      const text = await readFile(file('_manifest.json'), 'utf8');
+      return `${text.slice(0, -2)},"payloadType":"${MANIFEST_PAYLOAD_TYPE}"}\n`;
+    },
+    /one way/,
+  ],
+  [
+    'with a member twice in its statement',
+    () => signed(canonicalJson(statementOf('job-1', KEY)).replace('{', '{"_type":"x",')),
+    /one way/,
+  ],
+  [
+    'with white space in its statement',
+    () => signed(` ${canonicalJson(statementOf('job-1', KEY))}`),
+    /one way/,
+  ],
   ['nested without end', () => signed('['.repeat(200_000) + ']'.repeat(200_000)), /nested|one way/],
-  ['of another predicate', () => signed(canonicalJson({ ...statementOf('job-1', KEY), predicateType: 'x' })), /another kind/],
+  [
+    'of another predicate',
+    () => signed(canonicalJson({ ...statementOf('job-1', KEY), predicateType: 'x' })),
+    /another kind/,
+  ],
   ['null', () => 'null', /not a JSON object/],
   ['empty', () => '', /not JSON/],
   ['without job', () => signed(canonicalJson({ ...statementOf('job-1', KEY), predicate: {} })), /missing/],
-  ['naming a file twice', () => withSubject([{ name: 'a', digest: { sha256 } }, { name: 'a', digest: { sha256 } }]), /twice/],
+  [
+    'naming a file twice',
+    () =>
+      withSubject([
+        { name: 'a', digest: { sha256 } },
+        { name: 'a', digest: { sha256 } },
+      ]),
+    /twice/,
+  ],
   ['without a digest', () => withSubject([{ name: 'a', digest: { md5: 'x' } }]), /no SHA-256/],
   ...['../escaped', '/etc/passwd', 'a/../../b', './a', 'a//b', '', 'a\0b', '..'].map(
     (name): [string, () => string, RegExp] => [
@@ -251,11 +336,20 @@ test.each<[string, () => string | Promise<string>, RegExp]>([
 test('an appended dataset is verified as a whole: top and sub-folders, each with its manifest', async () => {
   await write(file('job-2'), statementOf('job-2', KEY), KEY);
   const stranger = newKey();
-  expect((await verify()).results.map(({ statement }) => statement.predicate.job.id)).toEqual(['job-1', 'job-2']);
+  expect((await verify()).results.map(({ statement }) => statement.predicate.job.id)).toEqual([
+    'job-1',
+    'job-2',
+  ]);
   await writeFile(file('job-2/part-b.parquet'), 'else');
-  expect(await refusal()).toMatchObject({ code: 'VERIFY_PART_CHANGED', place: { file: file('job-2/part-b.parquet') } });
+  expect(await refusal()).toMatchObject({
+    code: 'VERIFY_PART_CHANGED',
+    place: { file: file('job-2/part-b.parquet') },
+  });
   await write(file('job-2'), statementOf('job-2', stranger), stranger);
-  expect(await refusal()).toMatchObject({ code: 'VERIFY_FOREIGN_KEY', place: { file: file('job-2/_manifest.json') } });
+  expect(await refusal()).toMatchObject({
+    code: 'VERIFY_FOREIGN_KEY',
+    place: { file: file('job-2/_manifest.json') },
+  });
   await rm(file('job-2/_manifest.json'));
   expect(await refusal()).toMatchObject({ code: 'VERIFY_PART_ADDED' });
   await rm(file('job-2'), { recursive: true });
@@ -267,5 +361,7 @@ test('an appended dataset is verified as a whole: top and sub-folders, each with
 test('verifying stops when it is told to', async () => {
   const stop = new AbortController();
   stop.abort(new Error('enough'));
-  await expect(verifyDataset(folder, { trustedKeys: [KEY.publicKey], signal: stop.signal })).rejects.toThrow('enough');
+  await expect(verifyDataset(folder, { trustedKeys: [KEY.publicKey], signal: stop.signal })).rejects.toThrow(
+    'enough',
+  );
 });

@@ -7,7 +7,15 @@ import { Failure } from '../core/errors.ts';
 import { MANIFEST_FILE, MANIFEST_PREDICATE_TYPE, MANIFEST_STATEMENT_TYPE } from '../core/manifest.ts';
 import { fileSha256 } from '../storage/file-sha256.ts';
 import { errnoOf, fsFailure, isAbsent } from '../storage/fs-failure.ts';
-import { type Envelope, isSignedBy, malformed, type PublicKey, publicKeyFromSpki, readEnvelope, readPayload } from './dsse.ts';
+import {
+  type Envelope,
+  isSignedBy,
+  malformed,
+  type PublicKey,
+  publicKeyFromSpki,
+  readEnvelope,
+  readPayload,
+} from './dsse.ts';
 import type { Statement } from './statement.ts';
 
 export interface VerifiedDataset {
@@ -45,7 +53,9 @@ export async function verifyDataset(folder: string, options: VerifyOptions): Pro
   const found = await filesBelow(folder);
   const manifests = [...found].filter((file) => /^([^/]+\/)?_manifest\.json$/.test(file)).sort();
   if (manifests.length === 0) {
-    throw new Failure('VERIFY_NOT_A_RESULT', `${folder} holds no ${MANIFEST_FILE}.`, { place: { file: folder } });
+    throw new Failure('VERIFY_NOT_A_RESULT', `${folder} holds no ${MANIFEST_FILE}.`, {
+      place: { file: folder },
+    });
   }
   const results: VerifiedResult[] = [];
   const named = new Map<string, string>();
@@ -58,11 +68,16 @@ export async function verifyDataset(folder: string, options: VerifyOptions): Pro
   }
   refuseAddedAndMissing(folder, found, new Set(manifests), named);
   let sizeBytes = 0;
-  for (const [file, sha256] of named) sizeBytes += await verifyFile(join(folder, file), sha256, options.signal);
+  for (const [file, sha256] of named)
+    sizeBytes += await verifyFile(join(folder, file), sha256, options.signal);
   return { location: folder, results, files: named.size, sizeBytes };
 }
 
-async function verifyManifest(folder: string, manifest: string, trusted: readonly PublicKey[]): Promise<VerifiedResult> {
+async function verifyManifest(
+  folder: string,
+  manifest: string,
+  trusted: readonly PublicKey[],
+): Promise<VerifiedResult> {
   const path = join(folder, manifest);
   const bytes = await readFile(path).catch((error: unknown) => {
     throw fsFailure(error, 'Reading the manifest', path, 'SOURCE_UNREADABLE');
@@ -82,9 +97,13 @@ function notTrusted(envelope: Envelope, path: string): Failure {
   if (stranger === null || !isSignedBy(envelope, stranger)) {
     return malformed(path, 'its signature does not fit its content');
   }
-  return new Failure('VERIFY_FOREIGN_KEY', `The manifest ${path} is signed by key ${envelope.keyId}, which is not trusted here.`, {
-    place: { file: path },
-  });
+  return new Failure(
+    'VERIFY_FOREIGN_KEY',
+    `The manifest ${path} is signed by key ${envelope.keyId}, which is not trusted here.`,
+    {
+      place: { file: path },
+    },
+  );
 }
 
 function statementIn(envelope: Envelope, path: string): Statement {
@@ -99,8 +118,10 @@ function statementIn(envelope: Envelope, path: string): Statement {
   const names = new Set<string>();
   for (const each of subject as readonly unknown[]) {
     const { name, digest } = Object(each) as { name?: unknown; digest?: { sha256?: unknown } };
-    if (typeof name !== 'string' || !isPlainPath(name)) throw malformed(path, `it names the file ${JSON.stringify(name)}`);
-    if (!/^[0-9a-f]{64}$/.test(String(digest?.sha256))) throw malformed(path, `it gives no SHA-256 for ${name}`);
+    if (typeof name !== 'string' || !isPlainPath(name))
+      throw malformed(path, `it names the file ${JSON.stringify(name)}`);
+    if (!/^[0-9a-f]{64}$/.test(String(digest?.sha256)))
+      throw malformed(path, `it gives no SHA-256 for ${name}`);
     if (names.has(name)) throw malformed(path, `it names ${name} twice`);
     names.add(name);
   }
@@ -125,11 +146,15 @@ function refuseAddedAndMissing(
 ): void {
   for (const file of found) {
     if (manifests.has(file) || named.has(file)) continue;
-    throw new Failure('VERIFY_PART_ADDED', `${join(folder, file)} is not named by any manifest.`, { place: { file: join(folder, file) } });
+    throw new Failure('VERIFY_PART_ADDED', `${join(folder, file)} is not named by any manifest.`, {
+      place: { file: join(folder, file) },
+    });
   }
   for (const file of named.keys()) {
     if (found.has(file)) continue;
-    throw new Failure('VERIFY_PART_MISSING', `${join(folder, file)} was published and is missing.`, { place: { file: join(folder, file) } });
+    throw new Failure('VERIFY_PART_MISSING', `${join(folder, file)} was published and is missing.`, {
+      place: { file: join(folder, file) },
+    });
   }
 }
 
@@ -163,7 +188,10 @@ async function filesBelow(folder: string): Promise<Set<string>> {
     return new Set(files.map((entry) => relative(folder, join(entry.parentPath, entry.name))));
   } catch (error) {
     if (isAbsent(error)) {
-      throw new Failure('VERIFY_NOT_A_RESULT', `${folder} is not a folder.`, { place: { file: folder }, cause: error });
+      throw new Failure('VERIFY_NOT_A_RESULT', `${folder} is not a folder.`, {
+        place: { file: folder },
+        cause: error,
+      });
     }
     throw fsFailure(error, 'Listing the result', folder, 'SOURCE_UNREADABLE');
   }

@@ -85,8 +85,7 @@ export function createManager(deps: ManagerDeps): Manager {
     async start(managerUrl) {
       for (const { worker } of await ledger.recover(timeOf(clock), settings.leaseMs)) {
         if (!deps.isProvablyDead(worker)) continue;
-        const report = new Failure('WORKER_LOST', 'The process ended together with its manager.').toJSON();
-        await ledger.workerDied(worker, report, timeOf(clock));
+        await ledger.workerAbandoned(worker, timeOf(clock));
       }
       loops = [
         loop(

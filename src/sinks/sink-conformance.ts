@@ -8,7 +8,7 @@ export interface SinkSubject {
   readonly context: SinkContext;
   /** Stages a file with these numbers, in a column `n` of this type (INTEGER). */
   stage(values: readonly number[], type?: string): Promise<StoredFile>;
-  /** Changes the bytes of a staged file. */
+  /** Changes one byte of a staged file, and not its size. */
   damage(file: StoredFile): Promise<void>;
   request(
     jobId: string,
@@ -35,7 +35,11 @@ export function describeSink(name: string, open: () => Promise<SinkSubject>): vo
     });
     afterEach(() => subject.close());
 
-    const request = async (jobId: string, mode: JobSpec['output']['mode'], ...parts: (readonly number[])[]) => {
+    const request = async (
+      jobId: string,
+      mode: JobSpec['output']['mode'],
+      ...parts: (readonly number[])[]
+    ) => {
       const staged: StoredFile[] = [];
       for (const values of parts) staged.push(await subject.stage(values));
       return subject.request(jobId, mode, 1, staged);
@@ -49,23 +53,30 @@ export function describeSink(name: string, open: () => Promise<SinkSubject>): vo
       const asked = subject.request('job-1', 'error', 1, parts, rejects);
       let named: readonly { path: string; key: string }[] = [];
       expect(await subject.sink.probe(asked)).toBe('absent');
-      await publish({ ...asked, manifest: (files) => asked.manifest((named = files)) });
+      const manifest: PublishRequest['manifest'] = (files) => {
+        named = files;
+        return asked.manifest(files);
+      };
+      await publish({ ...asked, manifest });
       expect(await subject.visible()).toEqual([1, 2, 3]);
       expect(named.map(({ key }) => key)).toEqual([...parts, ...rejects].map(({ key }) => key));
       expect(new Set(named.map(({ path }) => path)).size).toBe(3);
       expect(await subject.sink.probe(asked)).toBe('published');
     });
 
-    test.each(['error', 'overwrite', 'append'] as const)('publishing again (%s) changes nothing and answers the same', async (mode) => {
-      await put('job-0', 'overwrite', [7]);
-      if (mode === 'error') await subject.sink.discard(await request('job-0', 'overwrite', [7]));
-      const asked = await request('job-1', mode === 'error' ? 'overwrite' : mode, [1], [2]);
-      const first = await publish(asked);
-      const seen = await subject.visible();
-      expect(await publish({ ...asked, fence: 2 })).toEqual(first);
-      expect(await publish(asked)).toEqual(first);
-      expect(await subject.visible()).toEqual(seen);
-    });
+    test.each(['error', 'overwrite', 'append'] as const)(
+      'publishing again (%s) changes nothing and answers the same',
+      async (mode) => {
+        await put('job-0', 'overwrite', [7]);
+        if (mode === 'error') await subject.sink.discard(await request('job-0', 'overwrite', [7]));
+        const asked = await request('job-1', mode === 'error' ? 'overwrite' : mode, [1], [2]);
+        const first = await publish(asked);
+        const seen = await subject.visible();
+        expect(await publish({ ...asked, fence: 2 })).toEqual(first);
+        expect(await publish(asked)).toEqual(first);
+        expect(await subject.visible()).toEqual(seen);
+      },
+    );
 
     test('a result without scored rows is a dataset without rows', async () => {
       await put('job-1', 'error', []);
@@ -98,26 +109,43 @@ export function describeSink(name: string, open: () => Promise<SinkSubject>): vo
     test('append refuses other columns or types, early and late, naming the column', async () => {
       await put('job-1', 'append', [1]);
       const other = subject.request('job-2', 'append', 1, [await subject.stage([2], 'BIGINT')]);
-      const refused = { code: 'SCHEMA_MISMATCH', message: expect.stringMatching(/"n" \(BIGINT\).*"n" \(INTEGER\)/) };
+      const refused = {
+        code: 'SCHEMA_MISMATCH',
+        message: expect.stringMatching(/"n" \(BIGINT\).*"n" \(INTEGER\)/),
+      };
       await expect(publish(other)).rejects.toMatchObject(refused);
       const { sink, context } = subject;
-      await expect(sink.checkColumns(other, [{ name: 'n', type: 'BIGINT' }], context)).rejects.toMatchObject(refused);
-      for (const columns of [[], [{ name: 'N', type: 'INTEGER' }], [{ name: 'n', type: 'INTEGER' }, { name: 'm', type: 'DOUBLE' }]]) {
-        await expect(sink.checkColumns(other, columns, context)).rejects.toMatchObject({ code: 'SCHEMA_MISMATCH' });
+      await expect(sink.checkColumns(other, [{ name: 'n', type: 'BIGINT' }], context)).rejects.toMatchObject(
+        refused,
+      );
+      for (const columns of [
+        [],
+        [{ name: 'N', type: 'INTEGER' }],
+        [
+          { name: 'n', type: 'INTEGER' },
+          { name: 'm', type: 'DOUBLE' },
+        ],
+      ]) {
+        await expect(sink.checkColumns(other, columns, context)).rejects.toMatchObject({
+          code: 'SCHEMA_MISMATCH',
+        });
       }
       await sink.checkColumns(other, [{ name: 'n', type: 'INTEGER' }], context);
       expect(await subject.visible()).toEqual([1]);
     });
 
-    test.each(['overwrite', 'append'] as const)('%s refuses what others wrote, unless it is adopted', async (mode) => {
-      await subject.putForeign();
-      const asked = await request('job-1', mode, [1]);
-      await expect(subject.sink.check(asked)).rejects.toMatchObject({ code: 'DESTINATION_FOREIGN' });
-      await expect(publish(asked)).rejects.toMatchObject({ code: 'DESTINATION_FOREIGN' });
-      await subject.sink.check({ ...asked, adopt: true });
-      await publish({ ...asked, adopt: true });
-      expect(await subject.visible()).toEqual([1]);
-    });
+    test.each(['overwrite', 'append'] as const)(
+      '%s refuses what others wrote, unless it is adopted',
+      async (mode) => {
+        await subject.putForeign();
+        const asked = await request('job-1', mode, [1]);
+        await expect(subject.sink.check(asked)).rejects.toMatchObject({ code: 'DESTINATION_FOREIGN' });
+        await expect(publish(asked)).rejects.toMatchObject({ code: 'DESTINATION_FOREIGN' });
+        await subject.sink.check({ ...asked, adopt: true });
+        await publish({ ...asked, adopt: true });
+        expect(await subject.visible()).toEqual([1]);
+      },
+    );
 
     test('a staged file that is not what the ledger says is found, and nothing becomes visible', async () => {
       await put('job-1', 'error', [1]);
@@ -147,7 +175,9 @@ export function describeSink(name: string, open: () => Promise<SinkSubject>): vo
       const second = await request('job-2', 'overwrite', [2]);
       await publish(second);
       const failed = await request('job-3', 'overwrite', [3]);
-      await expect(publish({ ...failed, manifest: async () => Promise.reject(new Error('no key')) })).rejects.toThrow('no key');
+      await expect(
+        publish({ ...failed, manifest: async () => Promise.reject(new Error('no key')) }),
+      ).rejects.toThrow('no key');
       await subject.sink.discard(second);
       await subject.sink.discard(failed);
       await subject.sink.discard(failed);

@@ -1,5 +1,4 @@
-import type { StoredFile } from '../core/lease.ts';
-import type { PublishedInput } from '../core/lease.ts';
+import type { PublishedInput, StoredFile } from '../core/lease.ts';
 import type { ManifestFile } from '../core/manifest.ts';
 import type { DataEngine } from '../data/engine.ts';
 import type { JobSpec } from '../spec/job-spec.ts';

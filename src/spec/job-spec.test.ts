@@ -229,6 +229,14 @@ test('values nested 200,000 deep, from an API, are refused without a crash', () 
   );
 });
 
+test.each([
+  ['200,000 values', { list: Array(200_000).fill(0) }, /values/],
+  ['two million characters', { text: 'x'.repeat(2_000_000) }, /characters/],
+  ['names of two million characters', { ['x'.repeat(2_000_000)]: 1 }, /characters/],
+])('%s, from an API, are refused before anything looks closer', (_, provenance, message) => {
+  expect(refusal(() => parseJobSpec({ ...SMALL, provenance }, { folder: FOLDER })).message).toMatch(message);
+});
+
 test('a __proto__ key from JSON is refused and changes nothing', () => {
   const raw = JSON.parse('{"model_id": "m.onnx", "tags": {"__proto__": {"polluted": "yes"}}}');
   expect(refusal(() => parseJobSpec(raw, { folder: FOLDER })).message).toMatch(/__proto__/);

@@ -71,6 +71,11 @@ test.each(['', '\n\n', '# only a comment\n'])('an empty file is said to be empty
   expect(refusal(text).message).toMatch(/empty|not/);
 });
 
+test('nesting by indentation is limited as any other', () => {
+  const text = Array.from({ length: 100 }, (_, i) => `${' '.repeat(i)}a:`).join('\n');
+  expect(refusal(text).message).toMatch(/levels deep/);
+});
+
 test('several problems are told at once', () => {
   const { problems } = refusal('a: &x 1\nb: *x\na: 2\n');
   expect(problems.map((problem) => problem.place.line)).toEqual([1, 2, 3]);

@@ -34,7 +34,6 @@ export const WHERE_PREFIX = 'SELECT * FROM t WHERE ';
 export function checkCondition(question: Question): CheckedCondition {
   const tree = parseExactly(question.statement);
   const check = { text: question.text, byName: groupByName(question.columns), used: new Set<string>() };
-  // A work list instead of recursion: the parser lets a thousand levels pass.
   const open: Node[] = [conditionOf(tree, question)];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     for (const child of checkNode(node, check).toReversed()) open.push(child);

@@ -62,30 +62,36 @@ test('with the whole file system as the root, keys are absolute paths without th
   await expect(storage.remove('')).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
 });
 
-test.skipIf(process.getuid?.() === 0)('without permission the failure names the file [skipped for root]', async () => {
-  const storage = createLocalStorage({ root: folder });
-  await mkdir(join(folder, 'closed'));
-  await writeFile(join(folder, 'closed/x'), 'x');
-  await chmod(join(folder, 'closed'), 0o000);
-  await expect(storage.read('closed/x')).rejects.toMatchObject({ code: 'SOURCE_UNREADABLE' });
-  await chmod(join(folder, 'closed'), 0o700);
-});
+test.skipIf(process.getuid?.() === 0)(
+  'without permission the failure names the file [skipped for root]',
+  async () => {
+    const storage = createLocalStorage({ root: folder });
+    await mkdir(join(folder, 'closed'));
+    await writeFile(join(folder, 'closed/x'), 'x');
+    await chmod(join(folder, 'closed'), 0o000);
+    await expect(storage.read('closed/x')).rejects.toMatchObject({ code: 'SOURCE_UNREADABLE' });
+    await chmod(join(folder, 'closed'), 0o700);
+  },
+);
 
-test.skipIf(process.getuid?.() !== 0)('a full disk is DISK_FULL, and no piece stays [needs root for a mount]', async () => {
-  const disk = join(folder, 'disk');
-  await mkdir(disk);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=3,size=64k', 'tmpfs', disk]);
-  try {
-    const storage = createLocalStorage({ root: disk });
-    const staged = await storage.stage('a/part');
-    await writeFile(staged.path, 'x');
-    await expect(storage.stage('b/part')).rejects.toMatchObject({
-      code: 'DISK_FULL',
-      place: { file: join(disk, 'b') },
-    });
-    await expect(staged.seal()).rejects.toMatchObject({ code: 'DISK_FULL' });
-    expect(await readdir(join(disk, 'a'))).toEqual([]);
-  } finally {
-    execFileSync('umount', [disk]);
-  }
-});
+test.skipIf(process.getuid?.() !== 0)(
+  'a full disk is DISK_FULL, and no piece stays [needs root for a mount]',
+  async () => {
+    const disk = join(folder, 'disk');
+    await mkdir(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=3,size=64k', 'tmpfs', disk]);
+    try {
+      const storage = createLocalStorage({ root: disk });
+      const staged = await storage.stage('a/part');
+      await writeFile(staged.path, 'x');
+      await expect(storage.stage('b/part')).rejects.toMatchObject({
+        code: 'DISK_FULL',
+        place: { file: join(disk, 'b') },
+      });
+      await expect(staged.seal()).rejects.toMatchObject({ code: 'DISK_FULL' });
+      expect(await readdir(join(disk, 'a'))).toEqual([]);
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  },
+);

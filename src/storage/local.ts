@@ -32,9 +32,13 @@ export function createLocalStorage({ root: givenRoot }: LocalStorageOptions): St
     keyOf(absolutePath) {
       const key = relative(root, absolutePath).split(sep).join('/');
       if (key === '' || key === '..' || key.startsWith('../')) {
-        throw new Failure('STORAGE_FAILED', `${absolutePath} lies outside the storage, whose root is ${root}.`, {
-          place: { file: absolutePath },
-        });
+        throw new Failure(
+          'STORAGE_FAILED',
+          `${absolutePath} lies outside the storage, whose root is ${root}.`,
+          {
+            place: { file: absolutePath },
+          },
+        );
       }
       return checkedKey(key);
     },
@@ -58,7 +62,10 @@ export function createLocalStorage({ root: givenRoot }: LocalStorageOptions): St
         return await readFile(path);
       } catch (error) {
         if (isAbsent(error)) {
-          throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist.`, { place: { file: path }, cause: error });
+          throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist.`, {
+            place: { file: path },
+            cause: error,
+          });
         }
         throw fsFailure(error, 'Reading an object', path, 'SOURCE_UNREADABLE');
       }
@@ -182,7 +189,11 @@ function durableFolders(root: string) {
     /** Syncs the folder's entries, and the names of the folders above up to the root. */
     async sync(folder: string) {
       await syncToDisk(folder);
-      for (let each = folder; each !== root && !known.has(each) && each !== dirname(each); each = dirname(each)) {
+      for (
+        let each = folder;
+        each !== root && !known.has(each) && each !== dirname(each);
+        each = dirname(each)
+      ) {
         await syncToDisk(dirname(each)).catch((error: unknown) => {
           // A folder that we may not even read was not made by us.
           if (errnoOf(error) !== 'EACCES') throw error;
@@ -195,7 +206,10 @@ function durableFolders(root: string) {
 
 function checkedKey(key: string): string {
   const segments = key.split('/');
-  if (segments.some((segment) => segment === '' || segment === '.' || segment === '..') || key.includes('\0')) {
+  if (
+    segments.some((segment) => segment === '' || segment === '.' || segment === '..') ||
+    key.includes('\0')
+  ) {
     throw new Failure('STORAGE_FAILED', `${JSON.stringify(key)} is not a key of a storage.`);
   }
   return key;
@@ -208,9 +222,13 @@ async function refuseOutside(path: string, root: string): Promise<void> {
     const realRoot = await realpath(root);
     const real = await realOfNearest(path);
     if (real === realRoot || real.startsWith(realRoot + sep)) return;
-    throw new Failure('STORAGE_FAILED', `${path} leaves the storage ${root} by a symbolic link, to ${real}.`, {
-      place: { file: path },
-    });
+    throw new Failure(
+      'STORAGE_FAILED',
+      `${path} leaves the storage ${root} by a symbolic link, to ${real}.`,
+      {
+        place: { file: path },
+      },
+    );
   } catch (error) {
     throw fsFailure(error, 'Following a path', path, 'SOURCE_UNREADABLE');
   }
@@ -223,7 +241,9 @@ async function realOfNearest(path: string): Promise<string> {
     if (!isAbsent(error) || path === dirname(path)) throw error;
     // A link that leads nowhere is no place to write to: what it names is decided by whoever made it.
     if ((await lstat(path).catch(() => null))?.isSymbolicLink()) {
-      throw new Failure('STORAGE_FAILED', `${path} is a symbolic link that leads nowhere.`, { place: { file: path } });
+      throw new Failure('STORAGE_FAILED', `${path} is a symbolic link that leads nowhere.`, {
+        place: { file: path },
+      });
     }
     return realOfNearest(dirname(path));
   }

@@ -2,8 +2,8 @@ import { ERROR_CODES } from '../../core/error-codes.ts';
 import { asFailure, Failure } from '../../core/errors.ts';
 import type { TaskRef } from '../../core/lease.ts';
 import type { Clock, Random } from '../../core/ports.ts';
+import type { TaskLink } from '../../core/task-link.ts';
 import type { TaskWork } from '../../core/wire.ts';
-import type { TaskLink } from '../../client/task-link.ts';
 import type { Log } from '../../observe/log.ts';
 
 export interface TaskLoopDeps {

@@ -89,7 +89,9 @@ async function requireSame(path: string, expected: ManifestFile, signal: AbortSi
 }
 
 function corrupt(file: string, how: string): Failure {
-  return new Failure('PART_CORRUPT', `The staged file ${file} is not the one that was accepted: ${how}.`, { place: { file } });
+  return new Failure('PART_CORRUPT', `The staged file ${file} is not the one that was accepted: ${how}.`, {
+    place: { file },
+  });
 }
 
 async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {

@@ -115,7 +115,12 @@ function requireMayFollow(last: ClaimRecord, mine: ClaimRecord, to: Destination,
   throw busyFailure(last, to);
 }
 
-function heldClaim(to: Destination, mine: ClaimRecord, chain: readonly ClaimRecord[], ports: ProcessPorts): Claim {
+function heldClaim(
+  to: Destination,
+  mine: ClaimRecord,
+  chain: readonly ClaimRecord[],
+  ports: ProcessPorts,
+): Claim {
   const isHeld = async () => (await readChain(to)).at(-1)?.nonce === mine.nonce;
   return {
     chain,
@@ -220,7 +225,11 @@ export async function sweepClaims(to: Destination): Promise<void> {
 }
 
 function superseded({ jobId, fence }: Claimant, to: Destination): Failure {
-  return new Failure('PUBLISH_SUPERSEDED', `A newer task publishes job ${jobId}; this one has fence ${fence}.`, {
-    place: { file: to.path },
-  });
+  return new Failure(
+    'PUBLISH_SUPERSEDED',
+    `A newer task publishes job ${jobId}; this one has fence ${fence}.`,
+    {
+      place: { file: to.path },
+    },
+  );
 }

@@ -29,12 +29,14 @@ export const beside = {
   assembly: (to: Destination, jobId: string, fence: number): string => hidden(to, `${plain(jobId)}.${fence}`),
   assembliesOf: (to: Destination, jobId: string): string => `${beside.prefix(to)}${plain(jobId)}.`,
   /** On its way out: never renamed to anything, so that it can be removed file by file. */
-  trash: (to: Destination, jobId: string, nonce: string): string => hidden(to, `${plain(jobId)}.trash.${nonce}`),
+  trash: (to: Destination, jobId: string, nonce: string): string =>
+    hidden(to, `${plain(jobId)}.trash.${nonce}`),
   /** What the job replaced; an empty file if there was nothing to replace. */
   old: (to: Destination, jobId: string): string => hidden(to, `old-${plain(jobId)}`),
   claim: (to: Destination): string => hidden(to, 'lock'),
   successor: (to: Destination, nonce: string): string => hidden(to, `lock.${nonce}`),
-  unlinkedClaim: (to: Destination, jobId: string, nonce: string): string => hidden(to, `${plain(jobId)}.claim.${nonce}`),
+  unlinkedClaim: (to: Destination, jobId: string, nonce: string): string =>
+    hidden(to, `${plain(jobId)}.claim.${nonce}`),
 };
 
 function hidden(to: Destination, suffix: string): string {
@@ -42,7 +44,8 @@ function hidden(to: Destination, suffix: string): string {
 }
 
 function plain(jobId: string): string {
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(jobId)) throw new Error(`${JSON.stringify(jobId)} is not the id of a job`);
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(jobId))
+    throw new Error(`${JSON.stringify(jobId)} is not the id of a job`);
   return jobId;
 }
 
@@ -51,9 +54,12 @@ async function realPath(path: string, given: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (error) {
-    if (!isAbsent(error)) throw fsFailure(error, 'Following the path of the destination', given, 'DESTINATION_UNWRITABLE');
+    if (!isAbsent(error))
+      throw fsFailure(error, 'Following the path of the destination', given, 'DESTINATION_UNWRITABLE');
     if ((await lstat(path).catch(() => null))?.isSymbolicLink()) {
-      throw new Failure('DESTINATION_UNWRITABLE', `${path} is a symbolic link that leads nowhere.`, { place: { file: path } });
+      throw new Failure('DESTINATION_UNWRITABLE', `${path} is a symbolic link that leads nowhere.`, {
+        place: { file: path },
+      });
     }
     return join(await realPath(dirname(path), given), basename(path));
   }

@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Failure } from '../../core/errors.ts';
-import type { StoredFile } from '../../core/lease.ts';
 import type { PublishRequest } from '../sink.ts';
 import { describeSink } from '../sink-conformance.ts';
 import { type Mode, publishInChild, type SinkFixture, sinkFixture } from './sink-fixture.ts';
@@ -14,7 +13,11 @@ describeSink('files', async () => {
     sink: fixture.sink(),
     context: fixture.context,
     stage: fixture.stage,
-    damage: async (file) => writeFile(`/${file.key}`, 'damaged'),
+    async damage(file) {
+      const bytes = await readFile(`/${file.key}`);
+      bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+      await writeFile(`/${file.key}`, bytes);
+    },
     request: fixture.request,
     visible: fixture.visible,
     async putForeign() {
@@ -42,7 +45,13 @@ const refusal = (work: Promise<unknown>): Promise<Failure> =>
   );
 
 test('names carry the job, and readers of datasets skip manifest and rejects', async () => {
-  const request = fixture.request('job-1', 'error', 1, [await fixture.stage([1])], [await fixture.stage([9])]);
+  const request = fixture.request(
+    'job-1',
+    'error',
+    1,
+    [await fixture.stage([1])],
+    [await fixture.stage([9])],
+  );
   const published = await publish(request);
   expect((await readdir(fixture.destination, { recursive: true })).sort()).toEqual([
     '_manifest.json',
@@ -69,7 +78,10 @@ test('an appended and a top-level result together are ours; one stranger anywher
     await mkdir(join(fixture.destination, stranger, '..'), { recursive: true });
     await writeFile(join(fixture.destination, stranger), '{}');
     const refused = await refusal(fixture.sink().check(next));
-    expect(refused).toMatchObject({ code: 'DESTINATION_FOREIGN', message: expect.stringContaining(stranger) });
+    expect(refused).toMatchObject({
+      code: 'DESTINATION_FOREIGN',
+      message: expect.stringContaining(stranger),
+    });
     execFileSync('rm', [join(fixture.destination, stranger)]);
   }
   await fixture.sink().check(next);
@@ -112,7 +124,10 @@ test('a destination that is a link to a folder is that folder; a link that leads
   expect(await fixture.visible()).toEqual([1, 2]);
   await symlink('nowhere', join(fixture.root, 'out/lost'));
   const request = await one('job-3', 'error', 3);
-  const lost = { ...request, spec: { ...request.spec, output: { ...request.spec.output, path: join(fixture.root, 'out/lost') } } };
+  const lost = {
+    ...request,
+    spec: { ...request.spec, output: { ...request.spec.output, path: join(fixture.root, 'out/lost') } },
+  };
   expect(await refusal(fixture.sink().check(lost))).toMatchObject({ code: 'DESTINATION_UNWRITABLE' });
 });
 
@@ -135,54 +150,75 @@ test('a destination that cannot be one is refused before anything is scored, and
       await refusal(fixture.sink().check(at(request, path))),
       await refusal(publish(at(request, path))),
     ]) {
-      expect(refused).toMatchObject({ code: 'DESTINATION_UNWRITABLE', message: expect.stringMatching(reason) });
+      expect(refused).toMatchObject({
+        code: 'DESTINATION_UNWRITABLE',
+        message: expect.stringMatching(reason),
+      });
     }
   }
   expect(await readdir(fixture.root)).toEqual(['file', 'out', 'staging']);
 });
 
-test.skipIf(process.getuid?.() !== 0)('without permission it is refused, early and late [needs root to become another user]', async () => {
-  const request = await one('job-1', 'error', 1);
-  await mkdir(join(fixture.root, 'out'));
-  execFileSync('chmod', ['-R', 'a+rX', fixture.root]);
-  for (const onlyCheck of [true, false]) {
-    const order = { ...orderOf(request, fixture), killAt: null, onlyCheck };
-    const { answer } = await publishInChild(order, { uid: 65_534, gid: 65_534 });
-    expect(answer).toBe('DESTINATION_UNWRITABLE');
-  }
-  await chmod(join(fixture.root, 'out'), 0o777);
-  const order = { ...orderOf(request, fixture), killAt: null };
-  expect((await publishInChild(order, { uid: 65_534, gid: 65_534 })).answer).toBe('done');
-});
+test.skipIf(process.getuid?.() !== 0)(
+  'without permission it is refused, early and late [needs root to become another user]',
+  async () => {
+    const request = await one('job-1', 'error', 1);
+    await mkdir(join(fixture.root, 'out'));
+    execFileSync('chmod', ['-R', 'a+rX', fixture.root]);
+    for (const onlyCheck of [true, false]) {
+      const order = { ...request, root: fixture.root, killAt: null, onlyCheck };
+      const { answer } = await publishInChild(order, { uid: 65_534, gid: 65_534 });
+      expect(answer).toBe('DESTINATION_UNWRITABLE');
+    }
+    await chmod(join(fixture.root, 'out'), 0o777);
+    const order = { ...request, root: fixture.root, killAt: null };
+    expect((await publishInChild(order, { uid: 65_534, gid: 65_534 })).answer).toBe('done');
+  },
+);
 
-test.skipIf(process.getuid?.() !== 0)('a full disk leaves the old output, and the same job goes on when there is space [needs root for a mount]', async () => {
-  const disk = join(fixture.root, 'out');
-  await mkdir(disk);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]);
-  try {
-    await publish(await one('job-1', 'error', 1));
-    await writeFile(join(disk, 'ballast'), Buffer.alloc(200 << 10));
-    const values = Array.from({ length: 12_000 }, (_, index) => (index * 7_919) % 1_000_003);
-    const big = await one('job-2', 'overwrite', ...values);
-    expect(await refusal(publish(big))).toMatchObject({ code: 'DISK_FULL' });
-    expect(await fixture.visible()).toEqual([1]);
-    expect((await readdir(disk)).filter((name) => !name.includes('claim'))).toEqual(['ballast', 'scores']);
-    execFileSync('rm', [join(disk, 'ballast')]);
-    // Copied, not linked: it is another file system than the staging area's.
-    await publish({ ...big, fence: 2 });
-    expect(await fixture.visible()).toHaveLength(values.length);
-  } finally {
-    execFileSync('umount', [disk]);
-  }
+test.skipIf(process.getuid?.() !== 0)(
+  'a full disk leaves the old output, and the same job goes on when there is space [needs root for a mount]',
+  async () => {
+    const disk = join(fixture.root, 'out');
+    await mkdir(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]);
+    try {
+      await publish(await one('job-1', 'error', 1));
+      await writeFile(join(disk, 'ballast'), Buffer.alloc(200 << 10));
+      const values = Array.from({ length: 12_000 }, (_, index) => (index * 7_919) % 1_000_003);
+      const big = await one('job-2', 'overwrite', ...values);
+      expect(await refusal(publish(big))).toMatchObject({ code: 'DISK_FULL' });
+      expect(await fixture.visible()).toEqual([1]);
+      expect((await readdir(disk)).filter((name) => !name.includes('claim'))).toEqual(['ballast', 'scores']);
+      execFileSync('rm', [join(disk, 'ballast')]);
+      // Copied, not linked: it is another file system than the staging area's.
+      await publish({ ...big, fence: 2 });
+      expect(await fixture.visible()).toHaveLength(values.length);
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  },
+);
+
+test('a staged file that was cut off or is gone is named', async () => {
+  const request = await one('job-1', 'error', 1);
+  const [part] = request.parts;
+  await truncate(`/${part?.key}`, 10);
+  const cut = await refusal(publish(request));
+  expect(cut).toMatchObject({
+    code: 'PART_CORRUPT',
+    message: expect.stringMatching(/has 10 bytes instead of/),
+  });
+  await unlink(`/${part?.key}`);
+  const gone = await refusal(publish(request));
+  expect(gone).toMatchObject({ code: 'PART_CORRUPT', message: expect.stringContaining('gone') });
+  expect(await readdir(join(fixture.root, 'out'))).toEqual([]);
 });
 
 test('a manifest that does not name its job never becomes visible: the result could not be recognised', async () => {
   const request = await one('job-1', 'error', 1);
-  await expect(publish({ ...request, manifest: async () => Buffer.from('{}') })).rejects.toThrow(/does not name its job/);
+  await expect(publish({ ...request, manifest: async () => Buffer.from('{}') })).rejects.toThrow(
+    /does not name its job/,
+  );
   expect(await readdir(join(fixture.root, 'out'))).toEqual([]);
 });
-
-function orderOf(request: PublishRequest, { root, destination }: SinkFixture) {
-  const { jobId, fence, parts, rejects, spec } = request;
-  return { jobId, fence, parts: parts as StoredFile[], rejects: rejects as StoredFile[], mode: spec.output.mode, root, destination };
-}

@@ -58,7 +58,8 @@ export function createFilesSink({ storage, process, onStep = () => {} }: FilesSi
         if (job.spec.output.mode === 'append') await requireSameColumns(to, columns, context);
       }),
 
-    publish: (request, context) => atEdge(request, (to) => publish(to, request, context, storage, process, onStep)),
+    publish: (request, context) =>
+      atEdge(request, (to) => publish(to, request, context, storage, process, onStep)),
 
     async probe(job) {
       try {
@@ -76,7 +77,7 @@ export function createFilesSink({ storage, process, onStep = () => {} }: FilesSi
       atEdge(job, async (to) => {
         try {
           await restoreUnfinished(to, job, process);
-          await removeAssemblies(to, job.jobId, randomUUID());
+          await removeAssemblies(to, job.jobId, LAST_FENCE, randomUUID());
           await sweepClaims(to);
         } catch (error) {
           if (!isAbsent(error)) throw error;
@@ -99,10 +100,13 @@ async function publish(
   const claim = await acquireClaim(to, request, process);
   try {
     await onStep('claimed');
+    await claim.requireHeld();
     await rollBack(to, claim.chain);
     await onStep('rolled back');
-    await removeAssemblies(to, request.jobId, randomUUID());
-    const published = (await findPublished(to, request)) ?? (await publishAnew(to, request, context, storage, claim, onStep));
+    await claim.requireHeld();
+    await removeAssemblies(to, request.jobId, request.fence, randomUUID());
+    const published =
+      (await findPublished(to, request)) ?? (await publishAnew(to, request, context, storage, claim, onStep));
     await syncSwitched(to, request);
     return published;
   } catch (error) {
@@ -148,7 +152,12 @@ async function requireRecognisable(assembly: string, { jobId }: PublishRequest):
   }
 }
 
-async function requireColumns(to: Destination, request: PublishRequest, context: SinkContext, storage: Storage): Promise<void> {
+async function requireColumns(
+  to: Destination,
+  request: PublishRequest,
+  context: SinkContext,
+  storage: Storage,
+): Promise<void> {
   const [first] = request.parts;
   if (request.spec.output.mode !== 'append' || first === undefined) return;
   const [described] = await context.engine.describe([await storage.localPath(first.key)], context.signal);
@@ -159,7 +168,11 @@ async function requireColumns(to: Destination, request: PublishRequest, context:
 async function restoreUnfinished(to: Destination, { jobId }: SinkJob, process: ProcessPorts): Promise<void> {
   const chain = await readChain(to);
   if (chain.at(-1)?.jobId !== jobId) return;
-  const claim = await acquireClaim(to, { jobId, tenant: chain.at(-1)?.tenant ?? '', fence: LAST_FENCE }, process);
+  const claim = await acquireClaim(
+    to,
+    { jobId, tenant: chain.at(-1)?.tenant ?? '', fence: LAST_FENCE },
+    process,
+  );
   try {
     await rollBack(to, claim.chain);
   } finally {

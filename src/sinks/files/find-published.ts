@@ -29,7 +29,9 @@ export async function findPublished(to: Destination, job: SinkJob): Promise<Publ
 async function replacedOutputs(to: Destination): Promise<string[]> {
   try {
     const prefix = `${beside.prefix(to)}old-`;
-    return (await readdir(to.parent)).filter((name) => name.startsWith(prefix)).map((name) => join(to.parent, name));
+    return (await readdir(to.parent))
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => join(to.parent, name));
   } catch (error) {
     if (isAbsent(error)) return [];
     throw error;

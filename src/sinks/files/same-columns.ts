@@ -18,14 +18,20 @@ export async function requireSameColumns(
   const [described] = await engine.describe([join(to.given, sample)], signal);
   const difference = firstDifference(described?.columns ?? [], columns);
   if (difference === null) return;
-  throw new Failure('SCHEMA_MISMATCH', `The result does not fit the dataset at ${to.path}: ${difference.what}.`, {
-    place: { file: join(to.path, sample), field: difference.column },
-    next: 'Choose another destination, or output.mode overwrite.',
-  });
+  throw new Failure(
+    'SCHEMA_MISMATCH',
+    `The result does not fit the dataset at ${to.path}: ${difference.what}.`,
+    {
+      place: { file: join(to.path, sample), field: difference.column },
+      next: 'Choose another destination, or output.mode overwrite.',
+    },
+  );
 }
 
 function isData(file: string): boolean {
-  return file.endsWith('.parquet') && !file.split('/').some((name) => name.startsWith('_') || name.startsWith('.'));
+  return (
+    file.endsWith('.parquet') && !file.split('/').some((name) => name.startsWith('_') || name.startsWith('.'))
+  );
 }
 
 function firstDifference(
@@ -40,7 +46,10 @@ function firstDifference(
     }
     if (now === undefined || (old?.name === now.name && old.type === now.type)) continue;
     const column = `column ${index + 1} is "${now.name}" (${now.type})`;
-    const what = old === undefined ? `${column}, and there are only ${index} there` : `${column}, and "${old.name}" (${old.type}) there`;
+    const what =
+      old === undefined
+        ? `${column}, and there are only ${index} there`
+        : `${column}, and "${old.name}" (${old.type}) there`;
     return { column: now.name, what };
   }
   return null;

@@ -1,9 +1,9 @@
-import { mkdir, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../core/errors.ts';
 import { syncToDisk } from '../../storage/durable.ts';
-import { errnoOf } from '../../storage/fs-failure.ts';
-import type { SinkJob } from '../sink.ts';
+import { errnoOf, isAbsent } from '../../storage/fs-failure.ts';
+import type { PublishRequest, SinkJob } from '../sink.ts';
 import type { OnStep } from './assemble.ts';
 import type { Claim, ClaimRecord } from './claim.ts';
 import { beside, type Destination } from './destination.ts';
@@ -20,25 +20,34 @@ import { isEmptyFolder, kindOf } from './folder-content.ts';
  *
  * A process that was superseded and wakes between its check and its rename does no harm: its assembly is gone (the
  * successor has renamed it to trash), a published result cannot be renamed onto, and `old-<job>` is taken: by what was
- * replaced, or by an empty file where there was nothing to replace.
+ * replaced, or by a mark, a file with the fence, where there was nothing to replace.
  */
-export async function switchIn(to: Destination, job: SinkJob, assembly: string, claim: Claim, onStep: OnStep): Promise<void> {
+export async function switchIn(
+  to: Destination,
+  job: PublishRequest,
+  assembly: string,
+  claim: Claim,
+  onStep: OnStep,
+): Promise<void> {
   const { mode } = job.spec.output;
   if (mode === 'append' && (await kindOf(to.path)) === 'absent') {
     await mkdir(to.path);
     await syncToDisk(to.parent);
   }
   await claim.requireHeld();
-  const movedAway = mode === 'overwrite' && (await moveAway(to, job.jobId));
+  await onStep('about to move the old away');
+  const movedAway = mode === 'overwrite' && (await moveAway(to, job));
   await onStep('old moved away');
   const final = publishedFolder(to.path, job);
   try {
     await claim.requireHeld();
+    await onStep('about to move the new in');
     await rename(assembly, final);
   } catch (error) {
     if (movedAway && (await claim.isHeld())) await rename(beside.old(to, job.jobId), to.path);
     if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error;
-    throw new Failure('DESTINATION_EXISTS', `${final} was made by somebody else meanwhile, and is not empty.`, {
+    const code = mode === 'error' ? 'DESTINATION_EXISTS' : 'STORAGE_FAILED';
+    throw new Failure(code, `${final} was made by somebody else meanwhile, and is not empty.`, {
       place: { file: final },
       cause: error,
     });
@@ -54,7 +63,10 @@ export async function syncSwitched(to: Destination, { spec }: SinkJob): Promise<
 }
 
 /** Where the previous output lies while a job is between the two renames of an overwrite. Null: nothing is half-way. */
-export async function halfWay(to: Destination, chain: readonly ClaimRecord[]): Promise<{ old: string; jobId: string } | null> {
+export async function halfWay(
+  to: Destination,
+  chain: readonly ClaimRecord[],
+): Promise<{ old: string; jobId: string } | null> {
   if (chain.length === 0 || !(await isEmptyFolder(to.path))) return null;
   const names = await readdir(to.parent);
   for (const { jobId } of chain.toReversed()) {
@@ -74,23 +86,29 @@ export async function rollBack(to: Destination, chain: readonly ClaimRecord[]): 
   await syncToDisk(to.parent);
 }
 
-/** Removes all assemblies of a job. What is being removed is never what a rename could still make visible. */
-export async function removeAssemblies(to: Destination, jobId: string, nonce: string): Promise<void> {
-  const mine = (await readdir(to.parent)).filter((name) => name.startsWith(beside.assembliesOf(to, jobId)));
-  for (const [index, name] of mine.entries()) {
+/**
+ * Removes what tasks of a job, up to a fence, have put together and not published. What is being removed is never what a
+ * rename could still make visible.
+ */
+export async function removeAssemblies(
+  to: Destination,
+  jobId: string,
+  upTo: number,
+  nonce: string,
+): Promise<void> {
+  const prefix = beside.assembliesOf(to, jobId);
+  for (const name of (await readdir(to.parent)).filter((each) => each.startsWith(prefix))) {
     const path = join(to.parent, name);
     if (!isAssembly(name, to, jobId)) {
       await rm(path, { recursive: true, force: true });
-      continue;
+    } else if (Number(name.slice(prefix.length)) <= upTo) {
+      const trash = beside.trash(to, jobId, `${nonce}-${name.slice(prefix.length)}`);
+      await rename(path, trash).catch((error: unknown) => {
+        // Its process was not dead after all, and has published it.
+        if (!isAbsent(error)) throw error;
+      });
+      await rm(trash, { recursive: true, force: true });
     }
-    const trash = beside.trash(to, jobId, `${nonce}-${index}`);
-    try {
-      await rename(path, trash);
-    } catch (error) {
-      // Its process was not dead after all, and has published it.
-      if (errnoOf(error) !== 'ENOENT') throw error;
-    }
-    await rm(trash, { recursive: true, force: true });
   }
 }
 
@@ -99,13 +117,15 @@ function isAssembly(name: string, to: Destination, jobId: string): boolean {
   return name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length));
 }
 
-async function moveAway(to: Destination, jobId: string): Promise<boolean> {
+async function moveAway(to: Destination, { jobId, fence }: PublishRequest): Promise<boolean> {
   const old = beside.old(to, jobId);
+  const isMark = (await kindOf(old)) === 'no-folder';
   if (await isEmptyFolder(to.path)) {
-    if ((await kindOf(old)) === 'absent') await writeFile(old, '');
+    if (isMark || (await kindOf(old)) === 'absent') await writeFile(old, String(fence));
     return false;
   }
-  if ((await kindOf(old)) === 'no-folder') await unlink(old);
+  // The mark of an earlier try of ours, before somebody else published here. A newer task's mark stays, and stops us.
+  if (isMark && Number(await readFile(old, 'utf8')) < fence) await unlink(old);
   await rename(to.path, old);
   return true;
 }

@@ -176,6 +176,15 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       await expect(ledger.submit(submission())).rejects.toMatchObject({ code: 'REQUEST_INVALID' });
     });
 
+    test('a submission that is refused half-way leaves the job alone that it was to replace', async () => {
+      await using ledger = await open();
+      await ledger.submit(submission());
+      await ledger.cancel('default', 'job-1', START);
+      await ledger.submit(submission({ jobId: 'job-2' }));
+      await expect(ledger.submit(submission({ fresh: true }))).rejects.toMatchObject({ code: 'REQUEST_INVALID' });
+      expect((await ledger.job('default', 'job-2'))?.state).toBe('submitted');
+    });
+
     test('a thousand submissions in the same millisecond are a thousand jobs', async () => {
       await using ledger = await open();
       const names = Array.from({ length: 1_000 }, (_, index) => `${index}`);
@@ -354,6 +363,18 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
   });
 
   describe('failures', () => {
+    test('a manager that is killed again and again does not use up the retries of its jobs', async () => {
+      await using ledger = await open();
+      await runningJob(ledger, [10]);
+      for (let kill = 0; kill < 20; kill += 1) {
+        expect(await claim(ledger, START)).not.toBeNull();
+        expect(await ledger.workerAbandoned('worker-1', START)).toBe(1);
+      }
+      const [shard] = await ledger.shards('default', 'job-1');
+      expect(shard).toMatchObject({ state: 'ready', attempt: 20, failures: 0 });
+      expect((await ledger.job('default', 'job-1'))?.retries).toBe(0);
+    });
+
     test('a failed attempt waits before the next, and the retry count ends the job with its cause', async () => {
       await using ledger = await open();
       await runningJob(ledger, [10], { retryCount: 1 });

@@ -77,7 +77,7 @@ export function ledgerRandomConformance(open: () => Promise<Ledger>, runs: numbe
           await run.drain(end);
         },
       ),
-      { numRuns: runs, endOnFailure: true, interruptAfterTimeLimit: 60_000 },
+      { numRuns: runs, interruptAfterTimeLimit: 60_000 },
     );
     // The hard situations were really met.
     const hard = [

@@ -77,6 +77,7 @@ const SHARD_TABLE = {
   'fail, suspect known': { ready: 'fenced', leased: 'retrying > split', accepted: 'fenced', split: 'fenced' },
   workerDied: { ready: '0', leased: '1 > ready', accepted: '0', split: '0' },
   'workerDied, suspect noted': { ready: '0', leased: '1 > split', accepted: '0', split: '0' },
+  workerAbandoned: { ready: '0', leased: '1 > ready', accepted: '0', split: '0' },
   'reap, lease over': { ready: '0', leased: '1 > ready', accepted: '0', split: '0' },
   'reap, lease living': { ready: '0', leased: '0', accepted: '0', split: '0' },
 } as const satisfies Record<string, Record<ShardState, string>>;
@@ -285,6 +286,7 @@ const SHARD_EVENTS: Record<
     await ledger.suspect(lease, { start: 3, end: 5 }, time);
     return String(await ledger.workerDied('worker-1', CRASH, time));
   },
+  workerAbandoned: async (ledger, { time }) => String(await ledger.workerAbandoned('worker-1', time)),
   'reap, lease over': async (ledger, { time }) => String(await ledger.reap(later(time, LEASE_MS + 1))),
   'reap, lease living': async (ledger, { time }) => String(await ledger.reap(later(time, LEASE_MS))),
 };

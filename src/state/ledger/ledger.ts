@@ -65,6 +65,8 @@ export interface Ledger extends AsyncDisposable {
   reap(time: Time): Promise<number>;
   /** The worker is known to be dead (its process is gone): frees its leases at once, as failed attempts. */
   workerDied(worker: string, failure: FailureReport, time: Time): Promise<number>;
+  /** The worker ended together with its manager: gives back what it held, and counts nothing. */
+  workerAbandoned(worker: string, time: Time): Promise<number>;
   /**
    * At start of a manager, before any other verb: gives each living lease, also of tasks, one more lease time, as nobody could
    * renew while there was no manager. Returns each worker once per job.

@@ -23,6 +23,7 @@ import { split } from './split.ts';
 import { submit } from './submit.ts';
 import { suspect } from './suspect.ts';
 import type { Transaction } from './transaction.ts';
+import { workerAbandoned } from './worker-abandoned.ts';
 import { workerDied } from './worker-died.ts';
 
 export type VerbName = Exclude<keyof Ledger, typeof Symbol.asyncDispose>;
@@ -59,6 +60,7 @@ export const LEDGER_VERBS: Verbs = {
   fail,
   reap,
   workerDied,
+  workerAbandoned,
   recover,
   cancel,
   failJob,

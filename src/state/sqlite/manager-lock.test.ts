@@ -10,7 +10,11 @@ let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'lock-'));
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+const others: ChildProcess[] = [];
+afterEach(() => {
+  for (const other of others.splice(0)) other.kill('SIGKILL');
+  rmSync(folder, { recursive: true });
+});
 
 const MODULE = new URL('./manager-lock.ts', import.meta.url).href;
 
@@ -24,6 +28,7 @@ async function otherManager(before = ''): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  others.push(child);
   await once(child.stdout, 'data');
   return child;
 }
