@@ -8,7 +8,7 @@ import { resolveDestination } from './destination.ts';
  * A process of the tests: claims and releases `<root>/scores` without end. While it holds, its pid stands in `<root>/inside`;
  * another living process there means that two held at once, and is printed. Prints `round` for each turn.
  */
-export async function contend(root: string, pid: number): Promise<never> {
+async function contend(root: string, pid: number): Promise<never> {
   const ports = portsOf(`test:${pid}`);
   const to = await resolveDestination(join(root, 'scores'));
   const inside = join(root, 'inside');
@@ -51,3 +51,5 @@ export function portsOf(identity: string): ProcessPorts {
     },
   };
 }
+
+if (import.meta.main) await contend(process.argv[2] ?? '', process.pid);

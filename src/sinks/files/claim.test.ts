@@ -119,15 +119,14 @@ test('a file of that name that is no claim is not touched', async () => {
 });
 
 test('four processes that claim and release without end, and are killed at random: never two inside', async () => {
-  const script = `import { contend } from ${JSON.stringify(import.meta.filename.replace('.test.ts', '-contender.ts'))};
-    await contend(${JSON.stringify(root)}, process.pid);`;
+  const program = join(import.meta.dirname, 'claim-contender.ts');
   let rounds = 0;
   let kills = 0;
   const problems: string[] = [];
   const { promise: enough, resolve: stop } = Promise.withResolvers<void>();
   const children = new Set<ChildProcess>();
   const start = (): void => {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    const child = spawn(process.execPath, [program, root], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     children.add(child);

@@ -19,7 +19,7 @@ export type ChildOrder = Omit<PublishRequest, 'manifest' | 'tenant' | 'adopt'> &
 };
 
 /** The life of that process: publishes, and prints `done` or the code of the failure. */
-export async function obey(order: ChildOrder): Promise<void> {
+async function obey(order: ChildOrder): Promise<void> {
   let times = 0;
   const sink = createFilesSink({
     storage: createLocalStorage({ root: '/' }),
@@ -75,3 +75,5 @@ function manifestOf(jobId: string, files: readonly ManifestFile[]): Uint8Array {
   const payload = Buffer.from(JSON.stringify(statement)).toString('base64');
   return Buffer.from(JSON.stringify({ payloadType: MANIFEST_PAYLOAD_TYPE, payload, signatures: [] }));
 }
+
+if (import.meta.main) await obey(JSON.parse(process.argv[2] ?? ''));

@@ -82,11 +82,14 @@ export async function publishInChild(
   order: ChildOrder,
   user: { uid?: number; gid?: number } = {},
 ): Promise<{ signal: string | null; answer: string; child: ChildProcess }> {
-  const script = `import { obey } from ${JSON.stringify(join(import.meta.dirname, 'publish-child.ts'))}; await obey(${JSON.stringify(order)});`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    ...user,
-  });
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'publish-child.ts'), JSON.stringify(order)],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      ...user,
+    },
+  );
   const ended = new Promise<string | null>((resolve) => child.once('exit', (_, signal) => resolve(signal)));
   return { answer: await text(child.stdout), signal: await ended, child };
 }
