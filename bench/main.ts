@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { JobStatus } from '../src/core/wire.ts';
 import { mlpModel, treesModel } from '../test/onnx-builder.ts';
-import { startCli } from '../test/support/cli.ts';
+import { COMPILED, startCli } from '../test/support/cli.ts';
 import { costOf, decode, encode, FEATURES, openModel, prepareResult, scoreInMemory, singleThreaded, writeInput } from './stages.ts';
 
 const { values: options } = parseArgs({
@@ -98,6 +98,9 @@ async function runJob(model: ModelName, input: string): Promise<{ status: JobSta
       '--features', FEATURES.join(','), '--batch-size', String(BATCH), '--parallelism', String(CORES),
     ],
     home,
+    {},
+    [],
+    COMPILED,
   ).ended;
   const wholeMs = performance.now() - started;
   const last = result.events.at(-1) as { event: string; job: JobStatus; peak_memory_bytes: number };

@@ -46,9 +46,9 @@ export async function writeInput(connection: Connection, paths: readonly string[
   }
 }
 
-/** Every value of every feature column is decoded; the key, which a job only passes through, is left out. */
+/** Every value of every column, the key too, is decoded. */
 export async function decode(connection: Connection, paths: readonly string[]): Promise<void> {
-  const last = FEATURES.map((name) => `last(${name})`).join(', ');
+  const last = ['id', ...FEATURES].map((name) => `last(${name})`).join(', ');
   await duckdb.query(connection, `SELECT ${last} FROM read_parquet(${sqlList(paths)})`);
 }
 

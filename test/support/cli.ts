@@ -2,7 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
+/** From source, as in development. */
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** As it is published; `npm run build` makes it. */
+export const COMPILED = fileURLToPath(new URL('../../bin/batchwright.js', import.meta.url));
 
 export interface CliResult {
   readonly code: number | null;
@@ -13,9 +16,16 @@ export interface CliResult {
   readonly events: Record<string, unknown>[];
 }
 
-/** Starts the command line from source in a folder. */
-export function startCli(args: readonly string[], cwd: string, env: Record<string, string> = {}): RunningCli {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+/** Starts the command line from source in a folder; `under`: a command that starts it, as `setpriv ...`. */
+export function startCli(
+  args: readonly string[],
+  cwd: string,
+  env: Record<string, string> = {},
+  under: readonly string[] = [],
+  main = MAIN,
+): RunningCli {
+  const [program = '', ...rest] = [...under, process.execPath, main, ...args];
+  const child = spawn(program, rest, {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, XDG_CONFIG_HOME: `${cwd}/.config`, ...env },

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
 import { processIdentity } from './process-identity.ts';
 
@@ -28,14 +29,20 @@ export function spawnChild(program: Program, command: readonly string[], token: 
     stdio: ['pipe', log, log],
     // A group of its own: Ctrl-C of the terminal reaches the manager only, which then drains.
     detached: true,
-    env: { ...inheritedEnvironment(), BATCHWRIGHT_TOKEN: token, BATCHWRIGHT_PARENT_PIPE: '1' },
+    env: {
+      ...inheritedEnvironment(),
+      // From the very start, not only once our own code runs: from source, a cache hit also saves stripping the types.
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? getCompileCacheDir() ?? '',
+      BATCHWRIGHT_TOKEN: token,
+      BATCHWRIGHT_PARENT_PIPE: '1',
+    },
   });
   closeSync(log);
   child.stdin?.on('error', () => {});
   return { identity: child.pid === undefined ? 'proc:none' : processIdentity(child.pid), process: child };
 }
 
-const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'XDG_CONFIG_HOME', 'LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE'];
+const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'XDG_CONFIG_HOME', 'LD_LIBRARY_PATH'];
 
 function inheritedEnvironment(): Record<string, string> {
   const environment: Record<string, string> = {};
