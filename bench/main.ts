@@ -14,7 +14,17 @@ import { parseArgs } from 'node:util';
 import type { JobStatus } from '../src/core/wire.ts';
 import { mlpModel, treesModel } from '../test/onnx-builder.ts';
 import { COMPILED, startCli } from '../test/support/cli.ts';
-import { costOf, decode, encode, FEATURES, openModel, prepareResult, scoreInMemory, singleThreaded, writeInput } from './stages.ts';
+import {
+  costOf,
+  decode,
+  encode,
+  FEATURES,
+  openModel,
+  prepareResult,
+  scoreInMemory,
+  singleThreaded,
+  writeInput,
+} from './stages.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -31,7 +41,10 @@ const ROUNDS = Number(options.rounds);
 const BATCH = Number(options.batch);
 const CORES = availableParallelism();
 const FILES = 4;
-const MODELS = { mlp: { name: 'MLP 20-64-32-1', bytes: mlpModel(), sample: 4_000_000 }, trees: { name: '100 trees of depth 6', bytes: treesModel(), sample: 500_000 } };
+const MODELS = {
+  mlp: { name: 'MLP 20-64-32-1', bytes: mlpModel(), sample: 4_000_000 },
+  trees: { name: '100 trees of depth 6', bytes: treesModel(), sample: 500_000 },
+};
 type ModelName = keyof typeof MODELS;
 
 interface Round {
@@ -65,12 +78,24 @@ try {
     for (let round = 0; round < ROUNDS; round += 1) {
       const decodeMs = (await costOf(() => decode(connection, paths))).cpuMs;
       const modelMs = (await costOf(() => scoreInMemory(session, sample, BATCH))).cpuMs * (ROWS / sample);
-      const encodeMs = (await costOf(() => encode(connection, join(folder, 'encoded.parquet')))).cpuMs * FILES;
+      const encodeMs =
+        (await costOf(() => encode(connection, join(folder, 'encoded.parquet')))).cpuMs * FILES;
       const job = await runJob(model, join(folder, 'all'));
       const scoringMs = job.status.scoring_ms ?? Number.NaN;
       const ratio = (decodeMs + modelMs + encodeMs) / CORES / scoringMs;
-      rounds.push({ decodeMs, modelMs, encodeMs, scoringMs, wholeMs: job.wholeMs, peakBytes: job.peakBytes, ratio, states: job.status.state_ms });
-      console.log(`${name}, round ${round + 1}: ideal ${seconds((decodeMs + modelMs + encodeMs) / CORES)}, job ${seconds(scoringMs)}, ratio ${ratio.toFixed(3)}`);
+      rounds.push({
+        decodeMs,
+        modelMs,
+        encodeMs,
+        scoringMs,
+        wholeMs: job.wholeMs,
+        peakBytes: job.peakBytes,
+        ratio,
+        states: job.status.state_ms,
+      });
+      console.log(
+        `${name}, round ${round + 1}: ideal ${seconds((decodeMs + modelMs + encodeMs) / CORES)}, job ${seconds(scoringMs)}, ratio ${ratio.toFixed(3)}`,
+      );
     }
     const quarter = await runJob(model, paths[0] as string);
     peaks.push([name, quarter.peakBytes, median(rounds.map(({ peakBytes }) => peakBytes))]);
@@ -89,13 +114,30 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function runJob(model: ModelName, input: string): Promise<{ status: JobStatus; wholeMs: number; peakBytes: number }> {
+async function runJob(
+  model: ModelName,
+  input: string,
+): Promise<{ status: JobStatus; wholeMs: number; peakBytes: number }> {
   const home = mkdtempSync(join(folder, 'job-'));
   const started = performance.now();
   const result = await startCli(
     [
-      'run', '--json', '--model', join(folder, `${model}.onnx`), '--input', input, '--output', join(home, 'out'), '--key', 'id',
-      '--features', FEATURES.join(','), '--batch-size', String(BATCH), '--parallelism', String(CORES),
+      'run',
+      '--json',
+      '--model',
+      join(folder, `${model}.onnx`),
+      '--input',
+      input,
+      '--output',
+      join(home, 'out'),
+      '--key',
+      'id',
+      '--features',
+      FEATURES.join(','),
+      '--batch-size',
+      String(BATCH),
+      '--parallelism',
+      String(CORES),
     ],
     home,
     {},
@@ -109,10 +151,16 @@ async function runJob(model: ModelName, input: string): Promise<{ status: JobSta
   return { status: last.job, wholeMs, peakBytes: last.peak_memory_bytes };
 }
 
-function section(name: string, rounds: readonly Round[], small: readonly { wholeMs: number; states: JobStatus['state_ms'] }[]): string {
+function section(
+  name: string,
+  rounds: readonly Round[],
+  small: readonly { wholeMs: number; states: JobStatus['state_ms'] }[],
+): string {
   const of = (pick: (round: Round) => number) => median(rounds.map(pick));
   const states = Object.keys(small[0]?.states ?? {}) as (keyof JobStatus['state_ms'])[];
-  const parts = states.map((state) => `${state} ${seconds(median(small.map((each) => each.states[state] ?? 0)))}`).join(', ');
+  const parts = states
+    .map((state) => `${state} ${seconds(median(small.map((each) => each.states[state] ?? 0)))}`)
+    .join(', ');
   return `## ${name}, ${millions(ROWS)} rows
 
 | | median of ${rounds.length} |
@@ -133,7 +181,8 @@ rest is starting and ending the command's own process.
 
 function page(parts: readonly string[], peaks: readonly [string, number, number][]): string {
   const memory = peaks.map(
-    ([name, small, large]) => `| ${name} | ${megabytes(small)} | ${megabytes(large)} | ${(large / small).toFixed(2)} |`,
+    ([name, small, large]) =>
+      `| ${name} | ${megabytes(small)} | ${megabytes(large)} | ${(large / small).toFixed(2)} |`,
   );
   return `# Benchmarks
 

@@ -34,7 +34,11 @@ export async function singleThreaded(): Promise<Connection> {
 }
 
 /** Writes `id` BIGINT and 20 random FLOAT columns, `rows` to each file; the same values every time. */
-export async function writeInput(connection: Connection, paths: readonly string[], rowsEach: number): Promise<void> {
+export async function writeInput(
+  connection: Connection,
+  paths: readonly string[],
+  rowsEach: number,
+): Promise<void> {
   const columns = FEATURES.map((name) => `random()::FLOAT AS ${name}`).join(', ');
   for (const [index, path] of paths.entries()) {
     await duckdb.query(connection, `SELECT setseed(${(index + 1) / 100})`);
@@ -55,7 +59,10 @@ export async function decode(connection: Connection, paths: readonly string[]): 
 /** A table in memory with the columns of a result, to be encoded. */
 export async function prepareResult(connection: Connection, rows: number): Promise<void> {
   await duckdb.query(connection, 'DROP TABLE IF EXISTS result');
-  await duckdb.query(connection, `CREATE TABLE result AS SELECT i AS id, random()::FLOAT AS score FROM range(${rows}) t(i)`);
+  await duckdb.query(
+    connection,
+    `CREATE TABLE result AS SELECT i AS id, random()::FLOAT AS score FROM range(${rows}) t(i)`,
+  );
 }
 
 export async function encode(connection: Connection, path: string): Promise<void> {

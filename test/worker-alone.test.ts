@@ -54,11 +54,15 @@ test('a worker needs nothing but the URL, its token and the storage, which it ma
   const { managerUrl, token } = await wanted;
 
   // Standard input is no pipe of a parent, the environment is empty, the folder is empty.
-  const worker = spawn(process.execPath, [MAIN, 'worker', '--manager', managerUrl, '--storage', join(elsewhere, 'mount')], {
-    cwd: elsewhere,
-    env: { BATCHWRIGHT_TOKEN: token },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const worker = spawn(
+    process.execPath,
+    [MAIN, 'worker', '--manager', managerUrl, '--storage', join(elsewhere, 'mount')],
+    {
+      cwd: elsewhere,
+      env: { BATCHWRIGHT_TOKEN: token },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   let log = '';
   worker.stderr.on('data', (chunk: Buffer) => {
     log += chunk.toString();
@@ -68,6 +72,8 @@ test('a worker needs nothing but the URL, its token and the storage, which it ma
 
   await expect.poll(async () => (await client.status(job_id)).status, { timeout: 60_000 }).toBe('completed');
   expect((await client.status(job_id)).counts.scored).toBe(50_000);
-  const [row] = await sql(`SELECT count(DISTINCT id) AS ids FROM read_parquet('${store}/out/part-*.parquet')`);
+  const [row] = await sql(
+    `SELECT count(DISTINCT id) AS ids FROM read_parquet('${store}/out/part-*.parquet')`,
+  );
   expect(row).toEqual({ ids: '50000' });
 }, 120_000);

@@ -1,4 +1,4 @@
-import { createBatchClient, type BatchClient } from '../client/batch-client.ts';
+import { type BatchClient, createBatchClient } from '../client/batch-client.ts';
 import { Failure } from '../core/errors.ts';
 import { type EmbeddedManager, openEmbeddedManager } from './embedded-manager.ts';
 import { type Endpoint, openStateFolder, readEndpoint, type StateFolder } from './state-folder.ts';
@@ -30,7 +30,12 @@ export async function connect(statePath: string, work: boolean): Promise<Connect
     }
     try {
       const embedded = await openEmbeddedManager(folder, { work });
-      return { client: clientOf(embedded.endpoint, 8), endpoint: embedded.endpoint, embedded, close: () => embedded.close() };
+      return {
+        client: clientOf(embedded.endpoint, 8),
+        endpoint: embedded.endpoint,
+        embedded,
+        close: () => embedded.close(),
+      };
     } catch (error) {
       const locked = error instanceof Failure && error.code === 'STATE_LOCKED';
       if (!locked || systemClock.monotonicMs() > deadline) throw locked ? lockedBy(folder, error) : error;

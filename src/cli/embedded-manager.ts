@@ -11,17 +11,26 @@ import { createLocalRegistry } from '../registry/local/local-registry.ts';
 import { runtimes } from '../runtimes/runtimes.ts';
 import { createFilesSink } from '../sinks/files/files-sink.ts';
 import { parquetSource } from '../sources/files/parquet-source.ts';
+import { refuseOverlap } from '../sources/files/refuse-overlap.ts';
 import { acquireManagerLock } from '../state/sqlite/manager-lock.ts';
 import { openLedger } from '../state/sqlite/open-ledger.ts';
 import { createLocalStorage } from '../storage/local.ts';
 import { thisProgram } from './program.ts';
-import { type Endpoint, removeEndpoint, type StateFolder, tokenSecret, writeEndpoint } from './state-folder.ts';
+import {
+  type Endpoint,
+  removeEndpoint,
+  type StateFolder,
+  tokenSecret,
+  writeEndpoint,
+} from './state-folder.ts';
 import { systemClock, systemRandom } from './system-ports.ts';
 import { startTaskProcess } from './task-process.ts';
 
 /** A manager inside this process, on a free port of the loopback interface. */
 export interface EmbeddedManager {
   readonly endpoint: Endpoint;
+  /** Aborted, with the failure, when the disk of the state folder is full: no job goes on until there is space. */
+  readonly diskFull: AbortSignal;
   /** Hands all work back, stops everything, lets go of the state folder. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -47,15 +56,26 @@ export interface EmbeddedOptions {
 }
 
 /** Fails with STATE_LOCKED when another process is the manager of this folder. */
-export async function openEmbeddedManager(folder: StateFolder, options: EmbeddedOptions): Promise<EmbeddedManager> {
+export async function openEmbeddedManager(
+  folder: StateFolder,
+  options: EmbeddedOptions,
+): Promise<EmbeddedManager> {
   const { work, storageRoot = WHOLE_FILE_SYSTEM, workspace = folder.workspace } = options;
   const lock = acquireManagerLock(folder.path);
-  const ledger = await openLedger({ folder: folder.path, random: systemRandom });
+  const diskFull = new AbortController();
+  const ledger = await openLedger({
+    folder: folder.path,
+    random: systemRandom,
+    onDiskFull: (failure) => diskFull.abort(failure),
+  });
   const log = openFileLog(join(folder.logs, 'manager.log'), { pid: process.pid });
   const storage = createLocalStorage({ root: storageRoot });
   const program = thisProgram();
   const tokens = createTokens(tokenSecret(folder));
-  const sink = createFilesSink({ storage, process: { identity: processIdentity(process.pid), isProvablyDead } });
+  const sink = createFilesSink({
+    storage,
+    process: { identity: processIdentity(process.pid), isProvablyDead },
+  });
   let managerUrl = '';
   const manager = createManager({
     ledger,
@@ -67,8 +87,13 @@ export async function openEmbeddedManager(folder: StateFolder, options: Embedded
     changes: createChanges(systemClock),
     compute: options.compute ?? createLocalCompute({ program, storageRoot }),
     registry: createLocalRegistry({ companionsOf: runtimes.onnx.companions }),
-    checkSourceUnchanged: (spec, snapshot) => parquetSource.checkUnchanged({ paths: spec.input.path }, snapshot, storage),
-    checkDestination: (spec, jobId, adopt) => sink.check({ spec, jobId, adopt }),
+    checkSourceUnchanged: (spec, snapshot) =>
+      parquetSource.checkUnchanged({ paths: spec.input.path }, snapshot, storage),
+    inputBytes: (spec) => parquetSource.sizeBytes({ paths: spec.input.path }),
+    checkDestination: async (spec, jobId, adopt) => {
+      await refuseOverlap(spec.input.path, spec.output.path);
+      await sink.check({ spec, jobId, adopt });
+    },
     discardAtDestination: (spec, jobId) => sink.discard({ spec, jobId }),
     startTask: (request) => startTaskProcess(program, { managerUrl, storageRoot }, request),
     isProvablyDead,
@@ -100,6 +125,7 @@ export async function openEmbeddedManager(folder: StateFolder, options: Embedded
   let closing: Promise<void> | null = null;
   return {
     endpoint,
+    diskFull: diskFull.signal,
     close() {
       closing ??= (async () => {
         await manager.drain();

@@ -4,7 +4,7 @@
  * Returns whether there is such a parent.
  */
 export function endWithParent(): boolean {
-  if (process.env['BATCHWRIGHT_PARENT_PIPE'] !== '1') return false;
+  if (process.env.BATCHWRIGHT_PARENT_PIPE !== '1') return false;
   process.stdin.resume();
   process.stdin.once('close', () => process.kill(process.pid, 'SIGKILL'));
   process.stdin.unref?.();

@@ -31,7 +31,9 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   }
   const line = (row: readonly string[]) =>
     row
-      .map((cell, index) => (/^-?[\d,.]+%?$/.test(cell) ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0)))
+      .map((cell, index) =>
+        /^-?[\d,.]+%?$/.test(cell) ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0),
+      )
       .join('  ')
       .trimEnd();
   return rows.map(line).join('\n');

@@ -13,9 +13,13 @@ export function jobReport(status: JobStatus, peakMemoryBytes: number | null): st
     row('speed', `${scoring}, ${formatRate(counts.read, total(status))} from start to end`);
   }
   const steps = Object.entries(status.state_ms).filter(([, ms]) => ms !== undefined);
-  if (steps.length > 0) row('steps', steps.map(([state, ms]) => `${state} ${formatDuration(ms ?? 0)}`).join(', '));
+  if (steps.length > 0)
+    row('steps', steps.map(([state, ms]) => `${state} ${formatDuration(ms ?? 0)}`).join(', '));
   if (timings.modelMs > 0) {
-    row('workers', `read ${formatDuration(timings.readMs)}, model ${formatDuration(timings.modelMs)}, write ${formatDuration(timings.writeMs)}`);
+    row(
+      'workers',
+      `read ${formatDuration(timings.readMs)}, model ${formatDuration(timings.modelMs)}, write ${formatDuration(timings.writeMs)}`,
+    );
   }
   row('shards', `${status.shards.accepted} of ${status.shards.total} done, ${status.retries} retried`);
   if (peakMemoryBytes !== null) row('memory', `${formatBytes(peakMemoryBytes)} at most, all processes`);
@@ -23,7 +27,8 @@ export function jobReport(status: JobStatus, peakMemoryBytes: number | null): st
   row('output', published === null ? `${location} (not published)` : published.location);
   if (published !== null) row('manifest', published.manifest);
   for (const warning of status.warnings) row('warning', warning);
-  if (status.error !== null) lines.push('', `  ${status.error.code}: ${status.error.message}`, `  ${status.error.next}`);
+  if (status.error !== null)
+    lines.push('', `  ${status.error.code}: ${status.error.message}`, `  ${status.error.next}`);
   return lines.join('\n');
 }
 
@@ -34,7 +39,8 @@ function headline(status: JobStatus): string {
 
 function rows({ counts, status, progress }: JobStatus): string {
   const { read, scored, rejected, filtered } = counts;
-  const of = progress.total_rows === null || status === 'completed' ? '' : ` of ${formatCount(progress.total_rows)}`;
+  const of =
+    progress.total_rows === null || status === 'completed' ? '' : ` of ${formatCount(progress.total_rows)}`;
   return `${formatCount(read)}${of} read = ${formatCount(scored)} scored + ${formatCount(rejected)} rejected + ${formatCount(filtered)} filtered`;
 }
 

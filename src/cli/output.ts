@@ -30,6 +30,6 @@ export function reportFailure(error: unknown, output: Output): number {
   const failure = asFailure(error);
   if (output.json) process.stdout.write(`${JSON.stringify({ event: 'error', error: failure.toJSON() })}\n`);
   else process.stderr.write(`${failure.code}: ${failure.message}\n  ${failure.next}\n`);
-  if (failure.code === 'INTERNAL' && process.env['BATCHWRIGHT_DEBUG'] !== undefined) console.error(error);
+  if (failure.code === 'INTERNAL' && process.env.BATCHWRIGHT_DEBUG !== undefined) console.error(error);
   return exitCodeOf(failure.code);
 }

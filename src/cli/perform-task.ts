@@ -22,12 +22,24 @@ import { signedManifest } from './signed-manifest.ts';
 const MEMORY_MB = 1_024;
 
 /** Wires and does one task, and tells the manager what came of it. */
-export async function performTask(work: TaskWork, storage: Storage, link: TaskLink, signal: AbortSignal): Promise<void> {
+export async function performTask(
+  work: TaskWork,
+  storage: Storage,
+  link: TaskLink,
+  signal: AbortSignal,
+): Promise<void> {
   const { lease, job } = work;
   const spec = job.spec as JobSpec;
-  const sink = createFilesSink({ storage, process: { identity: processIdentity(process.pid), isProvablyDead } });
+  const sink = createFilesSink({
+    storage,
+    process: { identity: processIdentity(process.pid), isProvablyDead },
+  });
   const scratch = scratchFolder();
-  const folders = [...searchFolders(spec.input.path), await storage.localPath(job.workspace), spec.output.path];
+  const folders = [
+    ...searchFolders(spec.input.path),
+    await storage.localPath(job.workspace),
+    spec.output.path,
+  ];
   const engine: DataEngine = await createDataEngine({
     threads: 1,
     memoryLimitMb: MEMORY_MB,
@@ -38,8 +50,15 @@ export async function performTask(work: TaskWork, storage: Storage, link: TaskLi
     switch (lease.kind) {
       case 'pin': {
         const registry = createLocalRegistry({ companionsOf: runtimes.onnx.companions });
-        const { snapshot, bound } = await pin(job, { storage, engine, registry, runtime: runtimes.onnx }, signal);
-        await sink.checkColumns({ jobId: job.jobId, spec }, outputSchema(snapshot.columns, bound), { engine, signal });
+        const { snapshot, bound } = await pin(
+          job,
+          { storage, engine, registry, runtime: runtimes.onnx },
+          signal,
+        );
+        await sink.checkColumns({ jobId: job.jobId, spec }, outputSchema(snapshot.columns, bound), {
+          engine,
+          signal,
+        });
         await link.pinned(lease, snapshot, bound);
         return;
       }
@@ -48,8 +67,11 @@ export async function performTask(work: TaskWork, storage: Storage, link: TaskLi
         return;
       }
       case 'publish': {
-        
-        const published = await publish(work, { storage, engine, sink, manifest: signedManifest(job) }, signal);
+        const published = await publish(
+          work,
+          { storage, engine, sink, manifest: signedManifest(job) },
+          signal,
+        );
         await link.published(lease, published);
         return;
       }

@@ -47,14 +47,16 @@ function lineView(stream: NodeJS.WriteStream, nowMs: () => number): ProgressView
 
 export function progressLine(status: JobStatus, nowMs: number): string {
   const { progress, counts } = status;
-  if (status.status !== 'running' || progress.total_rows === null) return `${status.status.padEnd(10)} ${status.name}`;
+  if (status.status !== 'running' || progress.total_rows === null)
+    return `${status.status.padEnd(10)} ${status.name}`;
   const done = Math.round((BAR_WIDTH * progress.percentage) / 100);
   const bar = `${'#'.repeat(done)}${'-'.repeat(BAR_WIDTH - done)}`;
   const parts = [
     `running    [${bar}] ${progress.percentage.toFixed(1)}%`,
     `${formatCount(progress.processed_rows)} of ${formatCount(progress.total_rows)} rows`,
   ];
-  if (status.started_at !== null) parts.push(formatRate(progress.processed_rows, nowMs - Date.parse(status.started_at)));
+  if (status.started_at !== null)
+    parts.push(formatRate(progress.processed_rows, nowMs - Date.parse(status.started_at)));
   if (status.estimated_completion !== null) {
     parts.push(`${formatDuration(Math.max(0, Date.parse(status.estimated_completion) - nowMs))} left`);
   }

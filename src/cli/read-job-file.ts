@@ -9,7 +9,8 @@ export function readJobFile(path: string): JobFile {
     return { text: readFileSync(path, 'utf8'), name: path, folder: dirname(resolve(path)) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'does not exist' : code === 'EISDIR' ? 'is a folder' : `cannot be read (${code})`;
+    const why =
+      code === 'ENOENT' ? 'does not exist' : code === 'EISDIR' ? 'is a folder' : `cannot be read (${code})`;
     throw new Failure('USAGE', `The job file ${path} ${why}.`, {
       place: { file: path },
       next: 'batchwright run job.yaml, or batchwright run --help for the flags.',

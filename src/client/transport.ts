@@ -1,5 +1,5 @@
-import { Failure, type FailureReport, failureFromReport } from '../core/errors.ts';
 import { isErrorCode } from '../core/error-codes.ts';
+import { Failure, type FailureReport, failureFromReport } from '../core/errors.ts';
 
 export interface TransportOptions {
   readonly managerUrl: string;

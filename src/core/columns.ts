@@ -4,15 +4,34 @@
  */
 
 export const ELEMENT_TYPES = [
-  'float32', 'float64', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'bool', 'string',
+  'float32',
+  'float64',
+  'int8',
+  'int16',
+  'int32',
+  'int64',
+  'uint8',
+  'uint16',
+  'uint32',
+  'uint64',
+  'bool',
+  'string',
 ] as const;
 
 /** Element types that a model can take or give; the names are ONNX's without the prefix. */
 export type ElementType = (typeof ELEMENT_TYPES)[number];
 
 export type NumericValues =
-  | Float32Array | Float64Array | Int8Array | Int16Array | Int32Array | BigInt64Array
-  | Uint8Array | Uint16Array | Uint32Array | BigUint64Array;
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array;
 
 /** `bool` travels as Uint8Array of 0 and 1; `string` as an array of JavaScript strings. */
 export type Values = NumericValues | string[];

@@ -67,5 +67,7 @@ test('a large file is cut at row group borders, with at least four shards for ea
 
 test('thousands of tiny files are gathered into few shards', () => {
   const snapshot = snapshotOf(Array.from({ length: 2_000 }, () => [100]));
-  expect(cutShards(snapshot, { workers: 2, outputBytesPerRow: 12, limit: null }).length).toBeLessThanOrEqual(4);
+  expect(cutShards(snapshot, { workers: 2, outputBytesPerRow: 12, limit: null }).length).toBeLessThanOrEqual(
+    4,
+  );
 });

@@ -48,7 +48,8 @@ export function cutShards(snapshot: Snapshot, settings: CutSettings): RowRange[]
     shards.push({ start, end });
     start = end;
   }
-  if (shards.reduce((sum, shard) => sum + rangeRows(shard), 0) !== rows) throw new Error('shards do not tile the snapshot');
+  if (shards.reduce((sum, shard) => sum + rangeRows(shard), 0) !== rows)
+    throw new Error('shards do not tile the snapshot');
   return shards;
 }
 

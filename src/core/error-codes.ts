@@ -13,86 +13,326 @@ interface ErrorCodeEntry {
 
 export const ERROR_CODES = {
   // The specification
-  SPEC_INVALID: { scope: 'job', meaning: 'The job specification is not valid.', next: 'Correct the field named; docs/job-specification.md lists all keys.' },
-  SPEC_UNKNOWN_KEY: { scope: 'job', meaning: 'The job specification has a key that does not exist.', next: 'Remove or rename the key.' },
-  SPEC_NOT_BUILT: { scope: 'job', meaning: 'The key is part of the specification but this version does not support it yet.', next: 'Leave the key out, or use a version that supports it.' },
-  WHERE_NOT_ALLOWED: { scope: 'job', meaning: '`input.where` is not a plain condition over the columns of the input.', next: 'Use comparisons, arithmetic, AND/OR/NOT, IN, BETWEEN, LIKE, IS NULL and the listed functions only.' },
+  SPEC_INVALID: {
+    scope: 'job',
+    meaning: 'The job specification is not valid.',
+    next: 'Correct the field named; docs/job-specification.md lists all keys.',
+  },
+  SPEC_UNKNOWN_KEY: {
+    scope: 'job',
+    meaning: 'The job specification has a key that does not exist.',
+    next: 'Remove or rename the key.',
+  },
+  SPEC_NOT_BUILT: {
+    scope: 'job',
+    meaning: 'The key is part of the specification but this version does not support it yet.',
+    next: 'Leave the key out, or use a version that supports it.',
+  },
+  WHERE_NOT_ALLOWED: {
+    scope: 'job',
+    meaning: '`input.where` is not a plain condition over the columns of the input.',
+    next: 'Use comparisons, arithmetic, AND/OR/NOT, IN, BETWEEN, LIKE, IS NULL and the listed functions only.',
+  },
 
   // The input
-  SOURCE_NOT_FOUND: { scope: 'job', meaning: 'An input file does not exist, or a pattern matches nothing.', next: 'Check the path; it is relative to the folder of the job file.' },
-  SOURCE_UNREADABLE: { scope: 'job', meaning: 'An input file exists but may not be read.', next: 'Give the user that runs the job permission to read the file.' },
-  SOURCE_CORRUPT: { scope: 'job', meaning: 'An input file is not a complete, well-formed Parquet file.', next: 'Write the file again, or take it out of the input.' },
-  SOURCE_CHANGED: { scope: 'job', meaning: 'An input file changed after the job had pinned it.', next: 'Put the file back, or start over with --fresh.' },
-  SCHEMA_MISMATCH: { scope: 'job', meaning: 'Files that belong together have different columns or types.', next: 'Score them in separate jobs, or write them with one schema.' },
-  COLUMN_MISSING: { scope: 'job', meaning: 'A column that the job needs is not in the input.', next: 'Correct the name; the message lists what is there.' },
-  COLUMN_AMBIGUOUS: { scope: 'job', meaning: 'A column name fits more than one column, or a name would stand twice in the output.', next: 'Name the columns apart.' },
-  COLUMN_TYPE: { scope: 'job', meaning: 'A column has a type that cannot be used for its purpose without loss.', next: 'Cast the column in the input, or leave it out.' },
-  DUPLICATE_KEY: { scope: 'job', meaning: 'The key column was declared unique and is not.', next: 'Remove the duplicates, or leave out `unique_key`.' },
+  SOURCE_NOT_FOUND: {
+    scope: 'job',
+    meaning: 'An input file does not exist, or a pattern matches nothing.',
+    next: 'Check the path; it is relative to the folder of the job file.',
+  },
+  SOURCE_UNREADABLE: {
+    scope: 'job',
+    meaning: 'An input file exists but may not be read.',
+    next: 'Give the user that runs the job permission to read the file.',
+  },
+  SOURCE_CORRUPT: {
+    scope: 'job',
+    meaning: 'An input file is not a complete, well-formed Parquet file.',
+    next: 'Write the file again, or take it out of the input.',
+  },
+  SOURCE_CHANGED: {
+    scope: 'job',
+    meaning: 'An input file changed after the job had pinned it.',
+    next: 'Put the file back, or start over with --fresh.',
+  },
+  SCHEMA_MISMATCH: {
+    scope: 'job',
+    meaning: 'Files that belong together have different columns or types.',
+    next: 'Score them in separate jobs, or write them with one schema.',
+  },
+  COLUMN_MISSING: {
+    scope: 'job',
+    meaning: 'A column that the job needs is not in the input.',
+    next: 'Correct the name; the message lists what is there.',
+  },
+  COLUMN_AMBIGUOUS: {
+    scope: 'job',
+    meaning: 'A column name fits more than one column, or a name would stand twice in the output.',
+    next: 'Name the columns apart.',
+  },
+  COLUMN_TYPE: {
+    scope: 'job',
+    meaning: 'A column has a type that cannot be used for its purpose without loss.',
+    next: 'Cast the column in the input, or leave it out.',
+  },
+  DUPLICATE_KEY: {
+    scope: 'job',
+    meaning: 'The key column was declared unique and is not.',
+    next: 'Remove the duplicates, or leave out `unique_key`.',
+  },
 
   // The model
-  MODEL_NOT_FOUND: { scope: 'job', meaning: 'The model file does not exist or cannot be read.', next: 'Check model_id.' },
-  MODEL_CHANGED: { scope: 'job', meaning: 'The model is not the one that the unfinished job was started with.', next: 'Put the model back, or start over with --fresh.' },
-  MODEL_INVALID: { scope: 'job', meaning: 'The model file is truncated, corrupted or not ONNX.', next: 'Export the model again.' },
-  MODEL_UNSUPPORTED: { scope: 'job', meaning: 'The model uses an operator, type or output that cannot be run here.', next: 'Export the model with other options or a lower opset.' },
-  MODEL_EXTERNAL_DATA: { scope: 'job', meaning: 'The model refers to a file outside its own folder.', next: 'Keep external data beside the model, under a plain relative name, not as a link.' },
-  MODEL_BINDING: { scope: 'job', meaning: 'The columns of the input do not fit the inputs of the model.', next: 'Name the columns in input.features, in the order the model was trained with.' },
-  RUNTIME_MISSING: { scope: 'job', meaning: 'The package that runs this kind of model is not installed.', next: 'ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node' },
-  MODEL_FAILED: { scope: 'shard', meaning: 'The model failed in a way that no single record explains.', next: 'See the job log for what the runtime said.' },
-  MODEL_TIMEOUT: { scope: 'shard', meaning: 'A call of the model took longer than config.batch_timeout_seconds.', next: 'Raise config.batch_timeout_seconds or lower config.batch_size.' },
-  OUT_OF_MEMORY: { scope: 'batch-memory', meaning: 'A batch did not fit into memory.', next: 'Lower config.batch_size.' },
+  MODEL_NOT_FOUND: {
+    scope: 'job',
+    meaning: 'The model file does not exist or cannot be read.',
+    next: 'Check model_id.',
+  },
+  MODEL_CHANGED: {
+    scope: 'job',
+    meaning: 'The model is not the one that the unfinished job was started with.',
+    next: 'Put the model back, or start over with --fresh.',
+  },
+  MODEL_INVALID: {
+    scope: 'job',
+    meaning: 'The model file is truncated, corrupted or not ONNX.',
+    next: 'Export the model again.',
+  },
+  MODEL_UNSUPPORTED: {
+    scope: 'job',
+    meaning: 'The model uses an operator, type or output that cannot be run here.',
+    next: 'Export the model with other options or a lower opset.',
+  },
+  MODEL_EXTERNAL_DATA: {
+    scope: 'job',
+    meaning: 'The model refers to a file outside its own folder.',
+    next: 'Keep external data beside the model, under a plain relative name, not as a link.',
+  },
+  MODEL_BINDING: {
+    scope: 'job',
+    meaning: 'The columns of the input do not fit the inputs of the model.',
+    next: 'Name the columns in input.features, in the order the model was trained with.',
+  },
+  RUNTIME_MISSING: {
+    scope: 'job',
+    meaning: 'The package that runs this kind of model is not installed.',
+    next: 'ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node',
+  },
+  MODEL_FAILED: {
+    scope: 'shard',
+    meaning: 'The model failed in a way that no single record explains.',
+    next: 'See the job log for what the runtime said.',
+  },
+  MODEL_TIMEOUT: {
+    scope: 'shard',
+    meaning: 'A call of the model took longer than config.batch_timeout_seconds.',
+    next: 'Raise config.batch_timeout_seconds or lower config.batch_size.',
+  },
+  OUT_OF_MEMORY: {
+    scope: 'batch-memory',
+    meaning: 'A batch did not fit into memory.',
+    next: 'Lower config.batch_size.',
+  },
 
   // Records: the codes of rejects
-  NULL_FEATURE: { scope: 'record', meaning: 'A feature of the record is null.', next: 'Fill the value, or set input.on_null.' },
-  FEATURE_NOT_EXACT: { scope: 'record', meaning: 'A whole number does not fit the model\'s input type without loss.', next: 'Cast the column in the input if the loss is acceptable.' },
-  NULL_KEY: { scope: 'record', meaning: 'The key of the record is null.', next: 'Give every record a key, or leave out input.key.' },
-  MODEL_REFUSED: { scope: 'record', meaning: 'The model raised an error for this record alone.', next: 'Look at the record\'s values; the message is the runtime\'s.' },
-  PREDICTION_COUNT: { scope: 'record', meaning: 'The model gave no prediction, or more than one, for this record.', next: 'Look at the model: it must answer every row once.' },
-  PREDICTION_NOT_FINITE: { scope: 'record', meaning: 'The prediction is NaN or infinite.', next: 'Look at the record\'s values, or set output.allow_non_finite.' },
-  MODEL_CRASHED: { scope: 'record', meaning: 'The process of the model died on this record.', next: 'Look at the record\'s values; report the crash to the makers of the model.' },
-  RECORD_TIMEOUT: { scope: 'record', meaning: 'The model did not finish this one record in config.batch_timeout_seconds.', next: 'Look at the record\'s values, or raise the limit.' },
-  RECORD_OUT_OF_MEMORY: { scope: 'record', meaning: 'This one record does not fit into memory.', next: 'Look at the record\'s values, or raise config.max_memory_gb.' },
+  NULL_FEATURE: {
+    scope: 'record',
+    meaning: 'A feature of the record is null.',
+    next: 'Fill the value, or set input.on_null.',
+  },
+  FEATURE_NOT_EXACT: {
+    scope: 'record',
+    meaning: "A whole number does not fit the model's input type without loss.",
+    next: 'Cast the column in the input if the loss is acceptable.',
+  },
+  NULL_KEY: {
+    scope: 'record',
+    meaning: 'The key of the record is null.',
+    next: 'Give every record a key, or leave out input.key.',
+  },
+  MODEL_REFUSED: {
+    scope: 'record',
+    meaning: 'The model raised an error for this record alone.',
+    next: "Look at the record's values; the message is the runtime's.",
+  },
+  PREDICTION_COUNT: {
+    scope: 'record',
+    meaning: 'The model gave no prediction, or more than one, for this record.',
+    next: 'Look at the model: it must answer every row once.',
+  },
+  PREDICTION_NOT_FINITE: {
+    scope: 'record',
+    meaning: 'The prediction is NaN or infinite.',
+    next: "Look at the record's values, or set output.allow_non_finite.",
+  },
+  MODEL_CRASHED: {
+    scope: 'record',
+    meaning: 'The process of the model died on this record.',
+    next: "Look at the record's values; report the crash to the makers of the model.",
+  },
+  RECORD_TIMEOUT: {
+    scope: 'record',
+    meaning: 'The model did not finish this one record in config.batch_timeout_seconds.',
+    next: "Look at the record's values, or raise the limit.",
+  },
+  RECORD_OUT_OF_MEMORY: {
+    scope: 'record',
+    meaning: 'This one record does not fit into memory.',
+    next: "Look at the record's values, or raise config.max_memory_gb.",
+  },
 
   // The destination
-  DESTINATION_EXISTS: { scope: 'job', meaning: 'The destination exists and output.mode is `error`.', next: 'Choose output.mode overwrite or append, or another path.' },
-  DESTINATION_FOREIGN: { scope: 'job', meaning: 'The destination holds files that Batchwright did not write.', next: 'Choose an empty folder, or allow it with --adopt.' },
-  DESTINATION_BUSY: { scope: 'job', meaning: 'Another unfinished job writes to the same destination.', next: 'Wait for it, resume it or cancel it.' },
-  DESTINATION_IN_INPUT: { scope: 'job', meaning: 'The destination lies inside the input, or the input inside the destination.', next: 'Choose a destination outside the input.' },
-  DESTINATION_UNWRITABLE: { scope: 'job', meaning: 'The destination cannot be written.', next: 'Check permissions and that every folder of the path is a folder.' },
-  PUBLISH_SUPERSEDED: { scope: 'shard', meaning: 'A newer task has taken over the publishing of this job.', next: 'Nothing to do: the newer task goes on.' },
+  DESTINATION_EXISTS: {
+    scope: 'job',
+    meaning: 'The destination exists and output.mode is `error`.',
+    next: 'Choose output.mode overwrite or append, or another path.',
+  },
+  DESTINATION_FOREIGN: {
+    scope: 'job',
+    meaning: 'The destination holds files that Batchwright did not write.',
+    next: 'Choose an empty folder, or allow it with --adopt.',
+  },
+  DESTINATION_BUSY: {
+    scope: 'job',
+    meaning: 'Another unfinished job writes to the same destination.',
+    next: 'Wait for it, resume it or cancel it.',
+  },
+  DESTINATION_IN_INPUT: {
+    scope: 'job',
+    meaning: 'The destination lies inside the input, or the input inside the destination.',
+    next: 'Choose a destination outside the input.',
+  },
+  DESTINATION_UNWRITABLE: {
+    scope: 'job',
+    meaning: 'The destination cannot be written.',
+    next: 'Check permissions and that every folder of the path is a folder.',
+  },
+  PUBLISH_SUPERSEDED: {
+    scope: 'shard',
+    meaning: 'A newer task has taken over the publishing of this job.',
+    next: 'Nothing to do: the newer task goes on.',
+  },
 
   // The machine
-  DISK_FULL: { scope: 'job', meaning: 'No space is left on a disk that the job writes to.', next: 'Free space, then run the same command again.' },
-  STORAGE_FAILED: { scope: 'shard', meaning: 'Reading or writing bytes failed.', next: 'See the message; the attempt is repeated.' },
-  PART_CORRUPT: { scope: 'shard', meaning: 'A staged part is not what the ledger says.', next: 'The shard is scored again.' },
+  DISK_FULL: {
+    scope: 'job',
+    meaning: 'No space is left on a disk that the job writes to.',
+    next: 'Free space, then run the same command again.',
+  },
+  STORAGE_FAILED: {
+    scope: 'shard',
+    meaning: 'Reading or writing bytes failed.',
+    next: 'See the message; the attempt is repeated.',
+  },
+  PART_CORRUPT: {
+    scope: 'shard',
+    meaning: 'A staged part is not what the ledger says.',
+    next: 'The shard is scored again.',
+  },
 
   // The course of a job
-  WORKER_LOST: { scope: 'shard', meaning: 'A worker ended or fell silent in the middle of a shard.', next: 'The shard is tried again.' },
+  WORKER_LOST: {
+    scope: 'shard',
+    meaning: 'A worker ended or fell silent in the middle of a shard.',
+    next: 'The shard is tried again.',
+  },
   WORKER_FAILED: { scope: 'shard', meaning: 'A worker could not start.', next: 'See the job log.' },
-  RETRIES_EXHAUSTED: { scope: 'job', meaning: 'A shard or task failed more often than config.retry_count allows.', next: 'See the cause; then run the same command again.' },
-  ERROR_BUDGET_EXCEEDED: { scope: 'job', meaning: 'More records were rejected than config.error_budget allows.', next: 'Repair the records, or raise config.error_budget.' },
-  JOB_TIMEOUT: { scope: 'job', meaning: 'The job took longer than config.timeout_minutes.', next: 'Raise config.timeout_minutes or config.parallelism.' },
-  ACCOUNTING: { scope: 'job', meaning: 'The counts of rows do not add up, so the job may not complete.', next: 'This is a fault of ours: please report it with the job log.' },
+  RETRIES_EXHAUSTED: {
+    scope: 'job',
+    meaning: 'A shard or task failed more often than config.retry_count allows.',
+    next: 'See the cause; then run the same command again.',
+  },
+  ERROR_BUDGET_EXCEEDED: {
+    scope: 'job',
+    meaning: 'More records were rejected than config.error_budget allows.',
+    next: 'Repair the records, or raise config.error_budget.',
+  },
+  JOB_TIMEOUT: {
+    scope: 'job',
+    meaning: 'The job took longer than config.timeout_minutes.',
+    next: 'Raise config.timeout_minutes or config.parallelism.',
+  },
+  ACCOUNTING: {
+    scope: 'job',
+    meaning: 'The counts of rows do not add up, so the job may not complete.',
+    next: 'This is a fault of ours: please report it with the job log.',
+  },
 
   // Commands
   JOB_NOT_FOUND: { scope: 'job', meaning: 'There is no such job.', next: '`batchwright jobs` lists them.' },
   JOB_FINISHED: { scope: 'job', meaning: 'The job has already ended.', next: 'Nothing to do.' },
-  JOB_PUBLISHING: { scope: 'job', meaning: 'The job is being published and can no longer be cancelled.', next: 'Wait until it has completed.' },
+  JOB_PUBLISHING: {
+    scope: 'job',
+    meaning: 'The job is being published and can no longer be cancelled.',
+    next: 'Wait until it has completed.',
+  },
   USAGE: { scope: 'job', meaning: 'The command line is not understood.', next: 'batchwright --help' },
-  STATE_LOCKED: { scope: 'job', meaning: 'Another manager holds the state folder and does not answer.', next: 'Stop the process named, or choose another --state.' },
-  STATE_TOO_NEW: { scope: 'job', meaning: 'The state folder was written by a newer version.', next: 'Use that version.' },
-  UNAUTHORIZED: { scope: 'job', meaning: 'The token is missing or wrong.', next: 'Use the token that the manager gave out.' },
-  REQUEST_INVALID: { scope: 'job', meaning: 'A request does not follow the protocol.', next: 'Use a client of the same version as the manager.' },
-  MANAGER_UNREACHABLE: { scope: 'worker', meaning: 'The manager does not answer.', next: 'Run the same command again: the job goes on where it was.' },
-  INTERNAL: { scope: 'shard', meaning: 'Something happened that should not.', next: 'Please report it with the job log.' },
+  STATE_LOCKED: {
+    scope: 'job',
+    meaning: 'Another manager holds the state folder and does not answer.',
+    next: 'Stop the process named, or choose another --state.',
+  },
+  STATE_TOO_NEW: {
+    scope: 'job',
+    meaning: 'The state folder was written by a newer version.',
+    next: 'Use that version.',
+  },
+  UNAUTHORIZED: {
+    scope: 'job',
+    meaning: 'The token is missing or wrong.',
+    next: 'Use the token that the manager gave out.',
+  },
+  REQUEST_INVALID: {
+    scope: 'job',
+    meaning: 'A request does not follow the protocol.',
+    next: 'Use a client of the same version as the manager.',
+  },
+  MANAGER_UNREACHABLE: {
+    scope: 'worker',
+    meaning: 'The manager does not answer.',
+    next: 'Run the same command again: the job goes on where it was.',
+  },
+  INTERNAL: {
+    scope: 'shard',
+    meaning: 'Something happened that should not.',
+    next: 'Please report it with the job log.',
+  },
 
   // Verification
-  VERIFY_NOT_A_RESULT: { scope: 'job', meaning: 'The folder holds no manifest.', next: 'Name the folder that a completed job published.' },
-  VERIFY_MANIFEST: { scope: 'job', meaning: 'The manifest is not well-formed or its signature does not fit.', next: 'Do not use this result.' },
-  VERIFY_PART_CHANGED: { scope: 'job', meaning: 'A file of the result is not the one that was published.', next: 'Do not use this result.' },
-  VERIFY_PART_MISSING: { scope: 'job', meaning: 'A file of the result is missing.', next: 'Do not use this result.' },
-  VERIFY_PART_ADDED: { scope: 'job', meaning: 'The result holds a file that the manifest does not name.', next: 'Remove the file, or do not use this result.' },
-  VERIFY_FOREIGN_KEY: { scope: 'job', meaning: 'The manifest is signed by a key that is not trusted here.', next: 'Pass the signer\'s public key with --key if you trust it.' },
-  KEY_UNUSABLE: { scope: 'job', meaning: 'A signing key, or a public key given, cannot be used.', next: 'Correct what the message names; a signing key is an Ed25519 key in PEM that only its owner can read.' },
+  VERIFY_NOT_A_RESULT: {
+    scope: 'job',
+    meaning: 'The folder holds no manifest.',
+    next: 'Name the folder that a completed job published.',
+  },
+  VERIFY_MANIFEST: {
+    scope: 'job',
+    meaning: 'The manifest is not well-formed or its signature does not fit.',
+    next: 'Do not use this result.',
+  },
+  VERIFY_PART_CHANGED: {
+    scope: 'job',
+    meaning: 'A file of the result is not the one that was published.',
+    next: 'Do not use this result.',
+  },
+  VERIFY_PART_MISSING: {
+    scope: 'job',
+    meaning: 'A file of the result is missing.',
+    next: 'Do not use this result.',
+  },
+  VERIFY_PART_ADDED: {
+    scope: 'job',
+    meaning: 'The result holds a file that the manifest does not name.',
+    next: 'Remove the file, or do not use this result.',
+  },
+  VERIFY_FOREIGN_KEY: {
+    scope: 'job',
+    meaning: 'The manifest is signed by a key that is not trusted here.',
+    next: "Pass the signer's public key with --key if you trust it.",
+  },
+  KEY_UNUSABLE: {
+    scope: 'job',
+    meaning: 'A signing key, or a public key given, cannot be used.',
+    next: 'Correct what the message names; a signing key is an Ed25519 key in PEM that only its owner can read.',
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -61,7 +61,11 @@ export interface Completion {
   readonly rejects: StoredFile | null;
   readonly timings: Timings;
   /** First few rejects, for the message when the error budget is exceeded. */
-  readonly sampleRejects: readonly { readonly key: string; readonly code: string; readonly message: string }[];
+  readonly sampleRejects: readonly {
+    readonly key: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
 }
 
 export interface AttemptFailure {

@@ -17,7 +17,13 @@ function sliceColumn(column: Column, from: number, to: number): Column {
   const first = column.offsets[from] as number;
   const last = column.offsets[to] as number;
   const offsets = column.offsets.slice(from, to + 1).map((offset) => offset - first);
-  return { name: column.name, type: column.type, values: cut(column.values, first, last), offsets, ...validity };
+  return {
+    name: column.name,
+    type: column.type,
+    values: cut(column.values, first, last),
+    offsets,
+    ...validity,
+  };
 }
 
 function cut(values: Values, from: number, to: number): Values {

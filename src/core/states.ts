@@ -1,5 +1,13 @@
 /** States of a job. `docs/ledger-spec.md` has the events. */
-export const JOB_STATES = ['submitted', 'preparing', 'running', 'completing', 'completed', 'failed', 'cancelled'] as const;
+export const JOB_STATES = [
+  'submitted',
+  'preparing',
+  'running',
+  'completing',
+  'completed',
+  'failed',
+  'cancelled',
+] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
 /** Which state may follow which. Terminal states never change. */

@@ -14,7 +14,11 @@ export interface JobStatus {
   readonly tenant: string;
   readonly owner: string | null;
   readonly status: JobState;
-  readonly progress: { readonly total_rows: number | null; readonly processed_rows: number; readonly percentage: number };
+  readonly progress: {
+    readonly total_rows: number | null;
+    readonly processed_rows: number;
+    readonly percentage: number;
+  };
   /** Rows of accepted shards. */
   readonly counts: Counts;
   readonly shards: { readonly total: number; readonly accepted: number; readonly leased: number };
@@ -31,7 +35,11 @@ export interface JobStatus {
   readonly scoring_ms: number | null;
   readonly timings: Timings;
   readonly settings: EffectiveSettings | null;
-  readonly output: { readonly location: string; readonly mode: string; readonly published: PublishedInput | null };
+  readonly output: {
+    readonly location: string;
+    readonly mode: string;
+    readonly published: PublishedInput | null;
+  };
   readonly warnings: readonly string[];
   readonly error: FailureReport | null;
 }
@@ -104,7 +112,11 @@ export interface TaskJob {
   readonly resumes: number;
   readonly retries: number;
   /** Null while the job is not pinned. */
-  readonly pinned: { readonly snapshot: Snapshot; readonly bound: BoundJob; readonly parts: readonly PartRow[] } | null;
+  readonly pinned: {
+    readonly snapshot: Snapshot;
+    readonly bound: BoundJob;
+    readonly parts: readonly PartRow[];
+  } | null;
   /** Storage key of the job's workspace: staging lies below it. */
   readonly workspace: string;
   readonly modelStore: string;

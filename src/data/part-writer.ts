@@ -3,9 +3,10 @@ import { Failure } from '../core/errors.ts';
 import { queryJson, quoteName, quotePath, quoteText } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
 import type { OutputColumn, RejectedRow, ShardRequest, ShardSegment, WrittenPart } from './engine.ts';
+import { nameCorruptFile } from './name-corrupt-file.ts';
 import type { Bridge, Feed } from './native-bridge.ts';
 import { placer } from './prediction-feed.ts';
-import { scanSql, sourcePlaceSql } from './scan-sql.ts';
+import { type Scan, scanSql, sourcePlaceSql } from './scan-sql.ts';
 
 /**
  * Rows of a row group. Snappy: for 5 M rows of BIGINT and FLOAT, zstd costs 0.55 s where snappy costs 0.31 s.
@@ -41,7 +42,7 @@ export async function writePart(
         : `p${index} AS ${quoteName(name)}`,
     ),
   ];
-  const scan = scanSql(segments, { expressions: passed.flatMap(({ inner }) => inner ?? []) });
+  const scan: Scan = { expressions: passed.flatMap(({ inner }) => inner ?? []) };
   const unnested = feed.columns.map(({ name }) => `unnest(${name}) AS ${name}`).join(', ');
   const gaps = feed.columns.some(({ name }) => name === 'ok');
   const types = new Map(request.columns.map(({ name, type }) => [name, type]));
@@ -53,8 +54,8 @@ export async function writePart(
     bridge,
     feed,
     `SELECT ${selected.join(', ')}
-     FROM (${scan}) s POSITIONAL JOIN (SELECT ${unnested} FROM ${bridge.feedFunction}()) p${gaps ? ' WHERE ok' : ''}`,
-    { path, rows, segments, options: plain ? `${PART_FORMAT}, ${NO_DICTIONARY}` : PART_FORMAT },
+     FROM (${scanSql(segments, scan)}) s POSITIONAL JOIN (SELECT ${unnested} FROM ${bridge.feedFunction}()) p${gaps ? ' WHERE ok' : ''}`,
+    { path, rows, segments, scan, options: plain ? `${PART_FORMAT}, ${NO_DICTIONARY}` : PART_FORMAT },
   );
 }
 
@@ -90,18 +91,18 @@ export async function writeRejects(
     `${attempt}::UINTEGER AS attempt`,
     ...originals.map(({ name }, index) => `c${index} AS ${quoteName(freeName(name, taken, names))}`),
   ];
-  const scan = scanSql(segments, {
+  const scan: Scan = {
     expressions: key === undefined ? expressions : [{ sql: quoteName(key), as: 'k' }, ...expressions],
-  });
+  };
   const feed = rejectFeed(rejects, segments);
   const unnested = feed.columns.map(({ name }) => `unnest(${name}) AS ${name}`).join(', ');
   await copy(
     bridge,
     feed,
     `SELECT ${selected.join(', ')}
-     FROM (${scan}) s JOIN (SELECT ${unnested} FROM ${bridge.feedFunction}()) p ON s.seg = p.pseg AND s.off = p.poff
+     FROM (${scanSql(segments, scan)}) s JOIN (SELECT ${unnested} FROM ${bridge.feedFunction}()) p ON s.seg = p.pseg AND s.off = p.poff
      ORDER BY s.seg, s.off`,
-    { path, rows: rejects.length, segments, options: PART_FORMAT },
+    { path, rows: rejects.length, segments, scan, options: PART_FORMAT },
   );
   const keyText = key === undefined ? `source_file || ':' || source_row` : `${quoteName(key)}::VARCHAR`;
   return sample(bridge.connection, keyText, path);
@@ -127,6 +128,8 @@ interface CopyTarget {
   /** Rows that have to come out. */
   readonly rows: number;
   readonly segments: readonly ShardSegment[];
+  /** What is read of the segments. */
+  readonly scan: Scan;
   readonly options: string;
 }
 
@@ -148,7 +151,9 @@ async function copy(bridge: Bridge, feed: Feed, select: string, target: CopyTarg
         cause: error,
       });
     }
-    throw duckdbFailure(error, { reads: target.segments.map(({ path }) => path), writes: target.path });
+    const { segments, scan, path } = target;
+    const failure = duckdbFailure(error, { reads: segments.map((segment) => segment.path), writes: path });
+    throw await nameCorruptFile(failure, bridge.connection, segments, scan);
   } finally {
     bridge.feed = null;
   }

@@ -7,5 +7,9 @@ export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknow
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const field = issue?.path.join('.') ?? '';
-  throw new Failure('REQUEST_INVALID', `${field === '' ? 'The body' : field}: ${issue?.message ?? 'invalid'}.`, { place: { field } });
+  throw new Failure(
+    'REQUEST_INVALID',
+    `${field === '' ? 'The body' : field}: ${issue?.message ?? 'invalid'}.`,
+    { place: { field } },
+  );
 }

@@ -24,12 +24,18 @@ export type Authorize = (request: FastifyRequest, role: Identity['role']) => Ide
 
 /** All routes: parse, use case, reply. Listens nowhere yet. */
 export function createServer({ manager, tokens, clock, log }: ServerDeps): FastifyInstance {
-  const server = fastify({ logger: false, bodyLimit: BODY_LIMIT_BYTES, requestTimeout: 60_000, keepAliveTimeout: 30_000 });
+  const server = fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: 60_000,
+    keepAliveTimeout: 30_000,
+  });
 
   const authorize: Authorize = (request, role) => {
     const header = request.headers.authorization ?? '';
     const identity = tokens.verify(header.startsWith('Bearer ') ? header.slice(7) : '', clock.nowMs());
-    if (identity.role !== role) throw new Failure('UNAUTHORIZED', `This route is for a token of role ${role}.`);
+    if (identity.role !== role)
+      throw new Failure('UNAUTHORIZED', `This route is for a token of role ${role}.`);
     return identity;
   };
 
@@ -42,7 +48,10 @@ export function createServer({ manager, tokens, clock, log }: ServerDeps): Fasti
     return sendProblem(reply, error);
   });
   server.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, new Failure('REQUEST_INVALID', `There is no route ${request.method} ${request.url.split('?')[0]}.`)),
+    sendProblem(
+      reply,
+      new Failure('REQUEST_INVALID', `There is no route ${request.method} ${request.url.split('?')[0]}.`),
+    ),
   );
 
   addBatchRoutes(server, manager, authorize);

@@ -14,15 +14,21 @@ export function addTaskRoutes(server: FastifyInstance, manager: Manager, authori
 
   const route = jobRoutes(server, 'task', authorize);
 
-  route('claim', z.strictObject({ worker: name, requestId: name }), ({ worker, requestId }, { tenant, jobId }) =>
-    tasks.claim(tenant, jobId, worker, requestId),
+  route(
+    'claim',
+    z.strictObject({ worker: name, requestId: name }),
+    ({ worker, requestId }, { tenant, jobId }) => tasks.claim(tenant, jobId, worker, requestId),
   );
   route('renew', z.strictObject({ lease: taskRef }), (body) => tasks.renew(body.lease));
   route('pinned', z.strictObject({ lease: taskRef, snapshot, bound }), (body) =>
     tasks.pinned(body.lease, body.snapshot, body.bound),
   );
-  route('audited', z.strictObject({ lease: taskRef, checks: z.unknown() }), (body) => tasks.audited(body.lease, body.checks));
-  route('published', z.strictObject({ lease: taskRef, result: published }), (body) => tasks.published(body.lease, body.result));
+  route('audited', z.strictObject({ lease: taskRef, checks: z.unknown() }), (body) =>
+    tasks.audited(body.lease, body.checks),
+  );
+  route('published', z.strictObject({ lease: taskRef, result: published }), (body) =>
+    tasks.published(body.lease, body.result),
+  );
   route('fail', z.strictObject({ lease: taskRef, report: failureReport, permanent: z.boolean() }), (body) =>
     tasks.fail(body.lease, body.report, body.permanent),
   );

@@ -1,13 +1,18 @@
 import { z } from 'zod';
-import { ERROR_CODES } from '../core/error-codes.ts';
 import { ELEMENT_TYPES } from '../core/columns.ts';
+import { ERROR_CODES } from '../core/error-codes.ts';
 
 /** What workers and tasks may send. The types they are checked against are those of `core/`. */
 
 const whole = z.number().int().nonnegative();
 const codes = Object.keys(ERROR_CODES) as (keyof typeof ERROR_CODES)[];
 
-export const leaseRef = z.strictObject({ tenant: z.string(), jobId: z.string(), shardId: whole, attempt: whole });
+export const leaseRef = z.strictObject({
+  tenant: z.string(),
+  jobId: z.string(),
+  shardId: whole,
+  attempt: whole,
+});
 export const taskRef = z.strictObject({ tenant: z.string(), jobId: z.string(), fence: whole });
 export const rowRange = z.strictObject({ start: whole, end: whole });
 
@@ -62,7 +67,12 @@ export const bound = z.strictObject({
   }),
   binding: z.strictObject({
     inputs: z.array(
-      z.strictObject({ input: z.string(), type, columns: z.array(z.string()), rank: z.union([z.literal(1), z.literal(2)]) }),
+      z.strictObject({
+        input: z.string(),
+        type,
+        columns: z.array(z.string()),
+        rank: z.union([z.literal(1), z.literal(2)]),
+      }),
     ),
     outputs: z.array(
       z.strictObject({

@@ -14,15 +14,27 @@ export function addWorkerRoutes(server: FastifyInstance, manager: Manager, autho
   const route = jobRoutes(server, 'worker', authorize);
 
   route('context', z.strictObject({}), (_body, { tenant, jobId }) => workers.context(tenant, jobId));
-  route('claim', z.strictObject({ worker: name, requestId: name }), ({ worker, requestId }, { tenant, jobId }) =>
-    workers.claim(tenant, jobId, worker, requestId),
+  route(
+    'claim',
+    z.strictObject({ worker: name, requestId: name }),
+    ({ worker, requestId }, { tenant, jobId }) => workers.claim(tenant, jobId, worker, requestId),
   );
-  route('renew', z.strictObject({ lease: leaseRef, progress }), (body) => workers.renew(body.lease, body.progress));
-  route('suspect', z.strictObject({ lease: leaseRef, range: rowRange }), (body) => workers.suspect(body.lease, body.range));
-  route('complete', z.strictObject({ lease: leaseRef, completion }), (body) => workers.complete(body.lease, body.completion));
-  route('split', z.strictObject({ lease: leaseRef, completion }), (body) => workers.split(body.lease, body.completion));
+  route('renew', z.strictObject({ lease: leaseRef, progress }), (body) =>
+    workers.renew(body.lease, body.progress),
+  );
+  route('suspect', z.strictObject({ lease: leaseRef, range: rowRange }), (body) =>
+    workers.suspect(body.lease, body.range),
+  );
+  route('complete', z.strictObject({ lease: leaseRef, completion }), (body) =>
+    workers.complete(body.lease, body.completion),
+  );
+  route('split', z.strictObject({ lease: leaseRef, completion }), (body) =>
+    workers.split(body.lease, body.completion),
+  );
   route('release', z.strictObject({ lease: leaseRef }), (body) => workers.release(body.lease));
-  route('fail', z.strictObject({ lease: leaseRef, failure: attemptFailure }), (body) => workers.fail(body.lease, body.failure));
+  route('fail', z.strictObject({ lease: leaseRef, failure: attemptFailure }), (body) =>
+    workers.fail(body.lease, body.failure),
+  );
   route('start-failed', z.strictObject({ worker: name, report: failureReport }), (body, { tenant, jobId }) =>
     workers.startFailed(tenant, jobId, body.worker, body.report),
   );

@@ -1,6 +1,7 @@
-import { Failure } from '../core/errors.ts';
 import type { WorkerExit } from '../compute/compute.ts';
+import { Failure } from '../core/errors.ts';
 import { isTerminal } from '../core/states.ts';
+import type { JobSpec } from '../spec/job-spec.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import { effectiveSettings } from './effective-settings.ts';
 import type { ManagerDeps } from './manager-deps.ts';
@@ -47,7 +48,10 @@ async function endIfOverdue(job: JobRow, known: RunningJob, deps: ManagerDeps): 
   const limitMs = spec.config.timeout_minutes * 60_000;
   // What is being published is finished, not thrown away.
   if (job.state === 'completing' || deps.clock.monotonicMs() - known.sinceTickMs < limitMs) return false;
-  const report = new Failure('JOB_TIMEOUT', `The job was not done after ${spec.config.timeout_minutes} minutes.`).toJSON();
+  const report = new Failure(
+    'JOB_TIMEOUT',
+    `The job was not done after ${spec.config.timeout_minutes} minutes.`,
+  ).toJSON();
   await deps.ledger.failJob(job.tenant, job.jobId, report, timeOf(deps.clock));
   deps.changes.changed(job.jobId);
   return true;
@@ -63,7 +67,7 @@ function equip(managerUrl: string, job: JobRow, known: RunningJob, deps: Manager
     jobId: job.jobId,
     token: token('task', job, deps),
     logFile,
-    onExit: (exit) => void taskEnded(exit, known, deps),
+    onExit: (exit) => void taskEnded(exit, known, deps).catch(logRefusal(known, deps)),
   });
 
   if (job.state === 'completing') {
@@ -71,17 +75,39 @@ function equip(managerUrl: string, job: JobRow, known: RunningJob, deps: Manager
     known.fleet = null;
     return;
   }
-  // While the input is being pinned, one worker starts already and waits: its start-up costs no time later.
-  const shardsLeft = job.state === 'running' ? job.shards.total - job.shards.accepted : 1;
-  known.settings = effectiveSettings(spec, compute, job.state === 'running' ? job.shards.total : spec.config.parallelism);
+  const shardsLeft =
+    job.state === 'running' ? job.shards.total - job.shards.accepted : workersAhead(spec, known, deps);
+  known.settings = effectiveSettings(
+    spec,
+    compute,
+    job.state === 'running' ? job.shards.total : spec.config.parallelism,
+  );
   known.fleet ??= compute.provision({
     jobId: job.jobId,
     managerUrl,
     token: token('worker', job, deps),
     logFile,
-    onExit: (exit) => void workerEnded(exit, known, deps),
+    onExit: (exit) => void workerEnded(exit, known, deps).catch(logRefusal(known, deps)),
   });
   known.fleet.scaleUp(Math.min(known.settings.workers, shardsLeft));
+}
+
+/** Below this a second worker would start only to find that the first has done it all. */
+const LARGE_INPUT_BYTES = 64 * 2 ** 20;
+
+/**
+ * While the input is being pinned workers start already and wait: their start-up costs no time later. One, or all when
+ * the input is large.
+ */
+function workersAhead(spec: JobSpec, known: RunningJob, deps: ManagerDeps): number {
+  if (known.inputBytes === null) {
+    known.inputBytes = 0;
+    void deps.inputBytes(spec).then((bytes) => {
+      known.inputBytes = bytes;
+      deps.changes.changed(known.jobId);
+    });
+  }
+  return known.inputBytes >= LARGE_INPUT_BYTES ? spec.config.parallelism : 1;
 }
 
 async function workerEnded(exit: WorkerExit, known: RunningJob, deps: ManagerDeps): Promise<void> {
@@ -90,13 +116,25 @@ async function workerEnded(exit: WorkerExit, known: RunningJob, deps: ManagerDep
   const report = new Failure('WORKER_LOST', `The worker ended ${how}.`).toJSON();
   const time = timeOf(deps.clock);
   const freed = await deps.ledger.workerDied(exit.worker, report, time);
-  deps.log.info({ jobId: known.jobId, worker: exit.worker, code: exit.code, signal: exit.signal, freed }, 'worker ended');
+  deps.log.info(
+    { jobId: known.jobId, worker: exit.worker, code: exit.code, signal: exit.signal, freed },
+    'worker ended',
+  );
   if (exit.code !== 0 && !known.readyWorkers.has(exit.worker)) {
     known.startFailures += 1;
     const job = await deps.ledger.job(known.tenant, known.jobId);
-    if (job !== null && !isTerminal(job.state) && known.startFailures > (job.spec as StoredSpec).spec.config.retry_count) {
+    if (
+      job !== null &&
+      !isTerminal(job.state) &&
+      known.startFailures > (job.spec as StoredSpec).spec.config.retry_count
+    ) {
       const message = `${known.startFailures} workers in a row ended ${how} before they could work.`;
-      await deps.ledger.failJob(known.tenant, known.jobId, new Failure('WORKER_FAILED', message).toJSON(), time);
+      await deps.ledger.failJob(
+        known.tenant,
+        known.jobId,
+        new Failure('WORKER_FAILED', message).toJSON(),
+        time,
+      );
     }
   }
   deps.changes.changed(known.jobId);
@@ -109,6 +147,14 @@ async function taskEnded(exit: WorkerExit, known: RunningJob, deps: ManagerDeps)
   const report = new Failure('WORKER_LOST', `The task process ended ${how}.`).toJSON();
   await deps.ledger.workerDied(exit.worker, report, timeOf(deps.clock));
   deps.changes.changed(known.jobId);
+}
+
+/** A ledger that cannot write just now: the lease of the process that ended runs out instead. */
+function logRefusal({ jobId }: RunningJob, { log }: ManagerDeps): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof Failure)) throw error;
+    log.error({ jobId, err: error }, 'the end of a process could not be recorded');
+  };
 }
 
 function token(role: 'worker' | 'task', job: JobRow, { tokens, clock }: ManagerDeps): string {

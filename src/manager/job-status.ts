@@ -1,4 +1,4 @@
-import { JOB_STATES, type JobState, isTerminal } from '../core/states.ts';
+import { isTerminal, JOB_STATES, type JobState } from '../core/states.ts';
 import type { JobStatus } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import type { RunningJob } from './running-jobs.ts';
@@ -7,7 +7,9 @@ import type { StoredSpec } from './submit.ts';
 /** A job as people see it: the ledger's record, and the unconfirmed progress of those who work on it now. */
 export function jobStatus(job: JobRow, running: RunningJob | undefined, nowMs: number): JobStatus {
   const { spec } = job.spec as StoredSpec;
-  const inFlight = isTerminal(job.state) ? 0 : sum([...(running?.progress.values() ?? [])].map(({ rows }) => rows));
+  const inFlight = isTerminal(job.state)
+    ? 0
+    : sum([...(running?.progress.values() ?? [])].map(({ rows }) => rows));
   const processed = Math.min(job.counts.read + inFlight, job.totalRows ?? Number.POSITIVE_INFINITY);
   const finishedMs = isTerminal(job.state) ? (job.stateTimes[job.state] ?? null) : null;
   return {
@@ -31,7 +33,8 @@ export function jobStatus(job: JobRow, running: RunningJob | undefined, nowMs: n
     finished_at: finishedMs === null ? null : iso(finishedMs),
     estimated_completion: estimate(job, processed, nowMs),
     state_ms: timeInStates(job, nowMs),
-    scoring_ms: job.firstClaimMs === null || job.lastCompleteMs === null ? null : job.lastCompleteMs - job.firstClaimMs,
+    scoring_ms:
+      job.firstClaimMs === null || job.lastCompleteMs === null ? null : job.lastCompleteMs - job.firstClaimMs,
     timings: job.timings,
     settings: running?.settings ?? null,
     output: { location: spec.output.path, mode: spec.output.mode, published: job.published },
@@ -47,7 +50,8 @@ function percentage(processed: number, job: JobRow): number {
 }
 
 function estimate(job: JobRow, processed: number, nowMs: number): string | null {
-  if (job.state !== 'running' || job.firstClaimMs === null || job.totalRows === null || processed === 0) return null;
+  if (job.state !== 'running' || job.firstClaimMs === null || job.totalRows === null || processed === 0)
+    return null;
   const msPerRow = (nowMs - job.firstClaimMs) / processed;
   return iso(nowMs + msPerRow * (job.totalRows - processed));
 }
@@ -67,7 +71,9 @@ function timeInStates(job: JobRow, nowMs: number): Partial<Record<JobState, numb
 
 function warnings(job: JobRow): string[] {
   if (job.state !== 'completed' || job.counts.rejected === 0) return [];
-  return [`${job.counts.rejected} of ${job.counts.read} rows were rejected, within the error budget; see _rejects in the output.`];
+  return [
+    `${job.counts.rejected} of ${job.counts.read} rows were rejected, within the error budget; see _rejects in the output.`,
+  ];
 }
 
 function iso(ms: number): string {

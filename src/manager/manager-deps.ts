@@ -3,8 +3,8 @@ import type { Clock, Random } from '../core/ports.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import type { Log } from '../observe/log.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { Ledger } from '../state/ledger/ledger.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
+import type { Ledger } from '../state/ledger/ledger.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Changes } from './changes.ts';
 import type { Tokens } from './tokens.ts';
@@ -22,7 +22,9 @@ export interface ManagerDeps {
   readonly registry: Registry;
   /** Fails with SOURCE_CHANGED unless pinning the job's input again would give this snapshot. */
   readonly checkSourceUnchanged: (spec: JobSpec, snapshot: Snapshot) => Promise<void>;
-  /** Early look at the destination: mode, strangers in the folder, permissions. Fails with DESTINATION_*. */
+  /** About how many bytes the job will read, found out quickly; 0 when that fails: pin will say why. */
+  readonly inputBytes: (spec: JobSpec) => Promise<number>;
+  /** Early look at the destination: mode, strangers in the folder, permissions, apart from the input. Fails with DESTINATION_*, SOURCE_*. */
   readonly checkDestination: (spec: JobSpec, jobId: string, adopt: boolean) => Promise<void>;
   /** Removes what a finished job left at its destination for a rollback. */
   readonly discardAtDestination: (spec: JobSpec, jobId: string) => Promise<void>;

@@ -40,17 +40,21 @@ export function createManager(deps: ManagerDeps): Manager {
 
   const statusOf = async (tenant: string, jobId: string): Promise<JobStatus> => {
     const job = await ledger.job(tenant, jobId);
-    if (job === null) throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
+    if (job === null)
+      throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
     return jobStatus(job, running.get(jobId), clock.nowMs());
   };
 
-  /** A loop that fails is a bug or a broken ledger: the process ends, and the next one goes on from the ledger. */
+  /**
+   * What the world refuses (a full disk, a destination that cannot be cleaned) is logged and tried again. Any other error is a
+   * bug or a broken ledger: the process ends, and the next one goes on from the ledger.
+   */
   const loop = async (name: string, once: () => Promise<void>, pause: () => Promise<void>): Promise<void> => {
     while (!draining()) {
       const next = pause();
       await once().catch((error: unknown) => {
         log.error({ err: error, loop: name }, 'loop failed');
-        throw error;
+        if (!(error instanceof Failure)) throw error;
       });
       await next;
     }
@@ -72,11 +76,15 @@ export function createManager(deps: ManagerDeps): Manager {
     },
     async cancel(tenant, jobId) {
       const outcome = await ledger.cancel(tenant, jobId, timeOf(clock));
-      if (outcome === 'unknown') throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
+      if (outcome === 'unknown')
+        throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
       if (outcome === 'publishing') throw new Failure('JOB_PUBLISHING', `Job ${jobId} is being published.`);
       const status = await statusOf(tenant, jobId);
       if (outcome === 'finished' && status.status !== 'cancelled') {
-        throw new Failure('JOB_FINISHED', `Job ${jobId} has ${status.status === 'completed' ? 'completed' : 'failed'} already.`);
+        throw new Failure(
+          'JOB_FINISHED',
+          `Job ${jobId} has ${status.status === 'completed' ? 'completed' : 'failed'} already.`,
+        );
       }
       changes.changed(jobId);
       return status;

@@ -3,8 +3,18 @@ import type { ElementType } from '../core/columns.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 
 const ELEMENT_BYTES: Record<ElementType, number> = {
-  float32: 4, float64: 8, int8: 1, int16: 2, int32: 4, int64: 8,
-  uint8: 1, uint16: 2, uint32: 4, uint64: 8, bool: 1, string: 16,
+  float32: 4,
+  float64: 8,
+  int8: 1,
+  int16: 2,
+  int32: 4,
+  int64: 8,
+  uint8: 1,
+  uint16: 2,
+  uint32: 4,
+  uint64: 8,
+  bool: 1,
+  string: 16,
 };
 /** Of a passed-through column: right for numbers and times, a guess for text and nested values. */
 const FLAT_BYTES = 8;

@@ -23,6 +23,8 @@ export interface RunningJob {
   /** Workers in a row that ended before they asked for work. */
   startFailures: number;
   settings: EffectiveSettings | null;
+  /** Size of the input; null while it is not known. */
+  inputBytes: number | null;
 }
 
 export type RunningJobs = Map<string, RunningJob>;
@@ -41,6 +43,7 @@ export function runningJob(jobs: RunningJobs, tenant: string, jobId: string, tic
     readyWorkers: new Set(),
     startFailures: 0,
     settings: null,
+    inputBytes: null,
   };
   jobs.set(jobId, created);
   return created;

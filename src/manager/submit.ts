@@ -1,6 +1,6 @@
+import type { BoundJob } from '../core/bound.ts';
 import { Failure } from '../core/errors.ts';
 import { isTerminal } from '../core/states.ts';
-import type { BoundJob } from '../core/bound.ts';
 import type { SubmitAnswer } from '../core/wire.ts';
 import { jobIdentity } from '../spec/identity.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
@@ -54,24 +54,43 @@ export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise
     time: timeOf(deps.clock),
   });
   if (outcome.kind === 'busy') {
-    throw new Failure('DESTINATION_BUSY', `Job ${outcome.by.jobId} ("${outcome.by.name}") is unfinished and writes to ${spec.output.path}.`, {
-      place: { field: 'output.path', file: spec.output.path },
-      next: `Wait for it, or: batchwright cancel ${outcome.by.jobId}`,
-    });
+    throw new Failure(
+      'DESTINATION_BUSY',
+      `Job ${outcome.by.jobId} ("${outcome.by.name}") is unfinished and writes to ${spec.output.path}.`,
+      {
+        place: { field: 'output.path', file: spec.output.path },
+        next: `Wait for it, or: batchwright cancel ${outcome.by.jobId}`,
+      },
+    );
   }
   return { job_id: outcome.job.jobId, status: outcome.job.state, resumed: outcome.kind === 'resumed' };
 }
 
-async function unfinishedJob(tenant: string, identity: string, { ledger }: ManagerDeps): Promise<JobRow | null> {
+async function unfinishedJob(
+  tenant: string,
+  identity: string,
+  { ledger }: ManagerDeps,
+): Promise<JobRow | null> {
   const open = await ledger.openJobs();
-  return open.find((job) => job.tenant === tenant && job.identity === identity && !isTerminal(job.state)) ?? null;
+  return (
+    open.find((job) => job.tenant === tenant && job.identity === identity && !isTerminal(job.state)) ?? null
+  );
 }
 
-async function checkNothingChanged(job: JobRow, spec: JobSpec, modelSha256: string, deps: ManagerDeps): Promise<void> {
+async function checkNothingChanged(
+  job: JobRow,
+  spec: JobSpec,
+  modelSha256: string,
+  deps: ManagerDeps,
+): Promise<void> {
   if (job.modelSha256 !== modelSha256) {
-    throw new Failure('MODEL_CHANGED', `${spec.model_id} is not the model that the unfinished job ${job.jobId} was started with.`, {
-      place: { file: spec.model_id, field: 'model_id' },
-    });
+    throw new Failure(
+      'MODEL_CHANGED',
+      `${spec.model_id} is not the model that the unfinished job ${job.jobId} was started with.`,
+      {
+        place: { file: spec.model_id, field: 'model_id' },
+      },
+    );
   }
   // Once all rows are scored and audited, only publishing is left: what happened to the input since is no matter.
   if (job.bound === null || job.state === 'completing') return;

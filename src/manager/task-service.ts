@@ -39,7 +39,14 @@ export function createTaskService(deps: ManagerDeps, draining: () => boolean): T
         const change = changes.next(jobId, Math.max(1, Math.min(left, 250)));
         const before = await ledger.job(tenant, jobId);
         if (before === null || isTerminal(before.state) || draining()) return { kind: 'done' };
-        const lease = await ledger.claimTask({ tenant, jobId, worker, requestId, leaseMs: settings.leaseMs, time: timeOf(clock) });
+        const lease = await ledger.claimTask({
+          tenant,
+          jobId,
+          worker,
+          requestId,
+          leaseMs: settings.leaseMs,
+          time: timeOf(clock),
+        });
         if (lease !== null) {
           const job = await ledger.job(tenant, jobId);
           if (job === null) return { kind: 'done' };
@@ -67,7 +74,8 @@ export function createTaskService(deps: ManagerDeps, draining: () => boolean): T
 
     audited: async (lease, checks) => told(lease, await ledger.audited(lease, checks, timeOf(clock))),
     published: async (lease, result) => told(lease, await ledger.published(lease, result, timeOf(clock))),
-    fail: async (lease, report, permanent) => told(lease, await ledger.failTask(lease, { report, permanent }, timeOf(clock))),
+    fail: async (lease, report, permanent) =>
+      told(lease, await ledger.failTask(lease, { report, permanent }, timeOf(clock))),
   };
 }
 

@@ -1,9 +1,9 @@
 import type { BoundJob } from '../core/bound.ts';
-import type { FailureReport } from '../core/errors.ts';
 import { ERROR_CODES } from '../core/error-codes.ts';
+import type { FailureReport } from '../core/errors.ts';
 import type { AttemptFailure, Completion, LeaseRef, Progress, RenewAnswer } from '../core/lease.ts';
-import type { ClaimAnswer, WorkerContextAnswer } from '../core/wire.ts';
 import { isTerminal } from '../core/states.ts';
+import type { ClaimAnswer, WorkerContextAnswer } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import { effectiveSettings } from './effective-settings.ts';
 import { workspaceOf } from './layout.ts';
@@ -28,7 +28,11 @@ export interface WorkerService {
   startFailed(tenant: string, jobId: string, worker: string, report: FailureReport): Promise<void>;
 }
 
-export function createWorkerService(deps: ManagerDeps, running: RunningJobs, draining: () => boolean): WorkerService {
+export function createWorkerService(
+  deps: ManagerDeps,
+  running: RunningJobs,
+  draining: () => boolean,
+): WorkerService {
   const { ledger, clock, changes, settings } = deps;
 
   /** Asks until there is an answer, the job wants no more work, or the poll is over. */
@@ -42,7 +46,8 @@ export function createWorkerService(deps: ManagerDeps, running: RunningJobs, dra
       const left = deadline - clock.monotonicMs();
       const change = changes.next(jobId, Math.max(1, Math.min(left, 250)));
       const job = await ledger.job(tenant, jobId);
-      if (job === null || draining() || isTerminal(job.state) || job.state === 'completing') return { kind: 'done' };
+      if (job === null || draining() || isTerminal(job.state) || job.state === 'completing')
+        return { kind: 'done' };
       const answer = await ask(job);
       if (answer !== null) return answer;
       if (left <= 0) return { kind: 'wait' };
@@ -68,7 +73,14 @@ export function createWorkerService(deps: ManagerDeps, running: RunningJobs, dra
         const known = running.get(jobId);
         known?.readyWorkers.add(worker);
         if (known !== undefined) known.startFailures = 0;
-        const lease = await ledger.claim({ tenant, jobId, worker, requestId, leaseMs: settings.leaseMs, time: timeOf(clock) });
+        const lease = await ledger.claim({
+          tenant,
+          jobId,
+          worker,
+          requestId,
+          leaseMs: settings.leaseMs,
+          time: timeOf(clock),
+        });
         return lease === null ? null : { kind: 'lease', lease };
       }),
 
@@ -107,7 +119,8 @@ export function createWorkerService(deps: ManagerDeps, running: RunningJobs, dra
     async startFailed(tenant, jobId, worker, report) {
       deps.log.warn({ jobId, worker, code: report.code }, `worker could not start: ${report.message}`);
       // Another worker would meet the same model and the same packages.
-      if (ERROR_CODES[report.code].scope === 'job') await ledger.failJob(tenant, jobId, report, timeOf(clock));
+      if (ERROR_CODES[report.code].scope === 'job')
+        await ledger.failJob(tenant, jobId, report, timeOf(clock));
       changes.changed(jobId);
     },
   };

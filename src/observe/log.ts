@@ -9,7 +9,11 @@ const SECRET_FIELDS = ['token', 'authorization', 'password', 'secret', 'api_key'
 /** A log that appends JSON lines to a file; lines are written at once, so that a kill loses none. */
 export function openFileLog(path: string, fields: object): Log {
   return pino(
-    { base: fields, timestamp: pino.stdTimeFunctions.isoTime, redact: { paths: redactPaths(), censor: '[secret]' } },
+    {
+      base: fields,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: { paths: redactPaths(), censor: '[secret]' },
+    },
     pino.destination({ dest: path, mkdir: true, sync: true, append: true }),
   );
 }
@@ -17,7 +21,11 @@ export function openFileLog(path: string, fields: object): Log {
 /** A log to the process's standard error, for workers and tasks, whose parent collects it. */
 export function openStderrLog(fields: object): Log {
   return pino(
-    { base: fields, timestamp: pino.stdTimeFunctions.isoTime, redact: { paths: redactPaths(), censor: '[secret]' } },
+    {
+      base: fields,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: { paths: redactPaths(), censor: '[secret]' },
+    },
     pino.destination({ dest: 2, sync: true }),
   );
 }

@@ -18,4 +18,6 @@ export interface Source<Input> {
   pin(input: Input, context: SourceContext): Promise<Snapshot>;
   /** Fails with SOURCE_CHANGED, naming the file, unless pinning again would give this snapshot. Reads no data pages. */
   checkUnchanged(input: Input, snapshot: Snapshot, storage: Storage): Promise<void>;
+  /** About how many bytes pinning will find, without reading any; 0 when that cannot be told. */
+  sizeBytes(input: Input): Promise<number>;
 }

@@ -40,7 +40,15 @@ export interface KeeperData extends KeeperSettings {
 }
 
 /** Slots of the shared block, 8 bytes each. */
-export const SHARED = { inModel: 0, modelSince: 1, start: 2, end: 3, shardId: 4, rows: 5, rejected: 6 } as const;
+export const SHARED = {
+  inModel: 0,
+  modelSince: 1,
+  start: 2,
+  end: 3,
+  shardId: 4,
+  rows: 5,
+  rejected: 6,
+} as const;
 export const SHARED_SLOTS = 8;
 
 export type ToKeeper =
@@ -57,7 +65,10 @@ export function leaseName(lease: LeaseRef): string {
   return `${lease.shardId}/${lease.attempt}`;
 }
 
-export async function startLeaseKeeper(settings: KeeperSettings, monotonicMs: () => number): Promise<LeaseKeeper> {
+export async function startLeaseKeeper(
+  settings: KeeperSettings,
+  monotonicMs: () => number,
+): Promise<LeaseKeeper> {
   const state = new SharedArrayBuffer(SHARED_SLOTS * 8);
   const shared = new Float64Array(state);
   const entry = import.meta.url.endsWith('.ts') ? './keeper-thread.ts' : './keeper-thread.js';

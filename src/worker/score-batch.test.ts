@@ -6,7 +6,9 @@ import type { Session } from '../runtimes/runtime.ts';
 import { scoreBatch } from './score-batch.ts';
 
 /** Doubles its input; refuses, miscounts or answers NaN for whole batches that hold certain records. */
-function sessionWith(bad: ReadonlyMap<number, 'refuse' | 'miscount' | 'memory' | 'nan'>): Session & { calls: number } {
+function sessionWith(
+  bad: ReadonlyMap<number, 'refuse' | 'miscount' | 'memory' | 'nan'>,
+): Session & { calls: number } {
   return {
     calls: 0,
     maxConcurrentBatches: 1,
@@ -18,7 +20,9 @@ function sessionWith(bad: ReadonlyMap<number, 'refuse' | 'miscount' | 'memory' |
         if (how === 'miscount') throw new Failure('PREDICTION_COUNT', 'too few');
         if (how === 'memory') throw new Failure('OUT_OF_MEMORY', 'too much');
       }
-      const values = Float32Array.from(batch.rowNumbers, (row) => (bad.get(row) === 'nan' ? Number.NaN : row * 2));
+      const values = Float32Array.from(batch.rowNumbers, (row) =>
+        bad.get(row) === 'nan' ? Number.NaN : row * 2,
+      );
       return { columns: [{ name: 'y', type: 'float32', values }], rejects: [] };
     },
     async [Symbol.asyncDispose]() {},
@@ -27,7 +31,11 @@ function sessionWith(bad: ReadonlyMap<number, 'refuse' | 'miscount' | 'memory' |
 
 function batchOf(rowNumbers: readonly number[]): RecordBatch {
   const numbers = Float64Array.from(rowNumbers);
-  return { rows: numbers.length, rowNumbers: numbers, columns: [{ name: 'x', type: 'float32', values: Float32Array.from(numbers) }] };
+  return {
+    rows: numbers.length,
+    rowNumbers: numbers,
+    columns: [{ name: 'x', type: 'float32', values: Float32Array.from(numbers) }],
+  };
 }
 
 async function score(rowNumbers: readonly number[], session: Session, allowed = Number.POSITIVE_INFINITY) {
@@ -43,9 +51,10 @@ async function score(rowNumbers: readonly number[], session: Session, allowed = 
     outOfMemory: () => {},
     answers: {
       append(rows: Float64Array, columns: readonly Column[]) {
+        const { values } = columns[0] as Column;
         for (const [index, row] of rows.entries()) {
           seen.push(row);
-          scored.set(row, (columns[0]?.values as Float32Array)[index] as number);
+          scored.set(row, values[index] as number);
         }
       },
       reject({ rowNumber, code }) {
@@ -58,14 +67,24 @@ async function score(rowNumbers: readonly number[], session: Session, allowed = 
 }
 
 test('whatever a model refuses, each record is answered once, in order, and only the culprits are rejected', async () => {
-  const codes = { refuse: 'MODEL_REFUSED', miscount: 'PREDICTION_COUNT', memory: 'RECORD_OUT_OF_MEMORY', nan: 'PREDICTION_NOT_FINITE' } as const;
+  const codes = {
+    refuse: 'MODEL_REFUSED',
+    miscount: 'PREDICTION_COUNT',
+    memory: 'RECORD_OUT_OF_MEMORY',
+    nan: 'PREDICTION_NOT_FINITE',
+  } as const;
   await fc.assert(
     fc.asyncProperty(
       fc.uniqueArray(fc.integer({ min: 0, max: 500 }), { minLength: 1, maxLength: 60 }),
-      fc.array(fc.constantFrom('refuse', 'miscount', 'memory', 'nan', 'good', 'good', 'good'), { minLength: 60, maxLength: 60 }),
+      fc.array(fc.constantFrom('refuse', 'miscount', 'memory', 'nan', 'good', 'good', 'good'), {
+        minLength: 60,
+        maxLength: 60,
+      }),
       async (unsorted, kinds) => {
         const rows = unsorted.sort((a, b) => a - b);
-        const bad = new Map(rows.flatMap((row, index) => (kinds[index] === 'good' ? [] : [[row, kinds[index]] as const])));
+        const bad = new Map(
+          rows.flatMap((row, index) => (kinds[index] === 'good' ? [] : [[row, kinds[index]] as const])),
+        );
         const { scored, rejected, seen, covered } = await score(rows, sessionWith(bad as Map<number, 'nan'>));
         expect([...seen].sort((a, b) => a - b)).toEqual(rows);
         expect(covered).toBe((rows.at(-1) as number) + 1);
@@ -81,7 +100,10 @@ test('whatever a model refuses, each record is answered once, in order, and only
 
 test('one culprit in a thousand costs some twenty calls, not a thousand', async () => {
   const session = sessionWith(new Map([[617, 'refuse' as const]]));
-  const { rejected } = await score(Array.from({ length: 1_000 }, (_, row) => row), session);
+  const { rejected } = await score(
+    Array.from({ length: 1_000 }, (_, row) => row),
+    session,
+  );
   expect([...rejected.keys()]).toEqual([617]);
   expect(session.calls).toBeLessThanOrEqual(21);
 });

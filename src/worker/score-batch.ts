@@ -97,7 +97,11 @@ function keep(
   }
 }
 
-function findNonFinite(column: Column, rows: number, bad: Map<number, { code: ErrorCode; message: string }>): void {
+function findNonFinite(
+  column: Column,
+  rows: number,
+  bad: Map<number, { code: ErrorCode; message: string }>,
+): void {
   if (column.type !== 'float32' && column.type !== 'float64') return;
   const values = column.values as NumericValues;
   if (allFinite(values as Float32Array | Float64Array)) return;
@@ -106,7 +110,10 @@ function findNonFinite(column: Column, rows: number, bad: Map<number, { code: Er
     const to = column.offsets === undefined ? row + 1 : (column.offsets[row + 1] as number);
     for (let index = from; index < to; index += 1) {
       if (Number.isFinite(Number(values[index])) || bad.has(row)) continue;
-      bad.set(row, { code: 'PREDICTION_NOT_FINITE', message: `Output "${column.name}" is ${values[index]}.` });
+      bad.set(row, {
+        code: 'PREDICTION_NOT_FINITE',
+        message: `Output "${column.name}" is ${values[index]}.`,
+      });
     }
   }
 }

@@ -1,15 +1,15 @@
 import type { ErrorCode } from '../core/error-codes.ts';
 import { Failure } from '../core/errors.ts';
 import type { Completion, Lease, StoredFile, Timings } from '../core/lease.ts';
+import type { Clock } from '../core/ports.ts';
 import { rangeRows, type Segment, segmentsOf } from '../core/snapshot.ts';
 import type { WorkerContext } from '../core/wire.ts';
 import type { DataEngine, OutputColumn, RejectedRow, ShardReader } from '../data/engine.ts';
-import type { Clock } from '../core/ports.ts';
 import type { Session } from '../runtimes/runtime.ts';
 import type { StagedObject, Storage } from '../storage/storage.ts';
+import type { BatchSize } from './batch-size.ts';
 import type { HeldLease } from './lease-keeper.ts';
 import { scoreBatch } from './score-batch.ts';
-import type { BatchSize } from './batch-size.ts';
 
 export interface ScoreShardDeps {
   readonly context: WorkerContext;
@@ -52,7 +52,9 @@ export async function scoreShard(lease: Lease, held: HeldLease, deps: ScoreShard
     range: lease.range,
     segments,
     columns: context.snapshot.columns,
-    features: context.bound.binding.inputs.flatMap(({ columns, type }) => columns.map((column) => ({ column, type }))),
+    features: context.bound.binding.inputs.flatMap(({ columns, type }) =>
+      columns.map((column) => ({ column, type })),
+    ),
     ...(context.bound.where === null ? {} : { where: context.bound.where }),
     onNull: context.onNull === 'nan' ? Number.NaN : context.onNull,
     ...(context.bound.key === null ? {} : { key: context.bound.key }),
@@ -171,15 +173,30 @@ async function writePart(
     seal: async () => ({
       range: { start: lease.range.start, end },
       counts,
-      part: await sealOrDiscard(part, hasPart, `${context.stagingPrefix}/parts/${name}.parquet`, counts.scored),
-      rejects: await sealOrDiscard(rejects, hasRejects, `${context.stagingPrefix}/rejects/${name}.parquet`, counts.rejected),
+      part: await sealOrDiscard(
+        part,
+        hasPart,
+        `${context.stagingPrefix}/parts/${name}.parquet`,
+        counts.scored,
+      ),
+      rejects: await sealOrDiscard(
+        rejects,
+        hasRejects,
+        `${context.stagingPrefix}/rejects/${name}.parquet`,
+        counts.rejected,
+      ),
       timings: { ...timings, writeMs },
       sampleRejects,
     }),
   };
 }
 
-async function sealOrDiscard(object: StagedObject, keep: boolean, key: string, rows: number): Promise<StoredFile | null> {
+async function sealOrDiscard(
+  object: StagedObject,
+  keep: boolean,
+  key: string,
+  rows: number,
+): Promise<StoredFile | null> {
   if (!keep) {
     await object.discard();
     return null;
@@ -194,6 +211,10 @@ export function outputColumns(context: WorkerContext): OutputColumn[] {
 
 function fileOf(context: WorkerContext, segment: Segment): WorkerContext['snapshot']['files'][number] {
   const file = context.snapshot.files[segment.file];
-  if (file === undefined) throw new Failure('ACCOUNTING', `The lease names file ${segment.file}, which the snapshot does not have.`);
+  if (file === undefined)
+    throw new Failure(
+      'ACCOUNTING',
+      `The lease names file ${segment.file}, which the snapshot does not have.`,
+    );
   return file;
 }

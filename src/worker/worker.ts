@@ -40,13 +40,17 @@ export async function runWorker(deps: WorkerDeps): Promise<void> {
   if (context === null) return;
   let engine: DataEngine;
   let session: Session;
+  let keeper: LeaseKeeper;
   try {
-    [engine, session] = await Promise.all([deps.openEngine(context), deps.openSession(context)]);
+    [engine, session, keeper] = await Promise.all([
+      deps.openEngine(context),
+      deps.openSession(context),
+      deps.startKeeper(context),
+    ]);
   } catch (error) {
     await deps.link.startFailed(asFailure(error, 'WORKER_FAILED').toJSON());
     throw error;
   }
-  const keeper = await deps.startKeeper(context);
   const shardDeps: ScoreShardDeps = {
     context,
     engine,
@@ -107,9 +111,16 @@ async function attempt(
     return await scoreShard(lease, held, shardDeps);
   } catch (error) {
     const failure = asFailure(error, 'MODEL_FAILED');
-    log.warn({ shard: lease.shardId, attempt: lease.attempt, code: failure.code, err: error }, 'attempt failed');
+    log.warn(
+      { shard: lease.shardId, attempt: lease.attempt, code: failure.code, err: error },
+      'attempt failed',
+    );
     if (!held.lost.aborted) {
-      await link.fail(lease, { report: failure.toJSON(), suspect: null, permanent: PERMANENT.has(failure.code) });
+      await link.fail(lease, {
+        report: failure.toJSON(),
+        suspect: null,
+        permanent: PERMANENT.has(failure.code),
+      });
     }
     held.drop();
     return null;
@@ -128,7 +139,12 @@ const PERMANENT: ReadonlySet<ErrorCode> = new Set([
   'ACCOUNTING',
 ]);
 
-async function finish(lease: Lease, held: HeldLease, outcome: ShardOutcome, { link, log }: WorkerDeps): Promise<void> {
+async function finish(
+  lease: Lease,
+  held: HeldLease,
+  outcome: ShardOutcome,
+  { link, log }: WorkerDeps,
+): Promise<void> {
   try {
     if (held.lost.aborted) return;
     if (outcome.kind === 'nothing') {
@@ -137,11 +153,21 @@ async function finish(lease: Lease, held: HeldLease, outcome: ShardOutcome, { li
     }
     const completion = await outcome.seal();
     const answer = await (outcome.whole ? link.complete(lease, completion) : link.split(lease, completion));
-    log.info({ shard: lease.shardId, attempt: lease.attempt, counts: completion.counts, answer }, 'shard finished');
+    log.info(
+      { shard: lease.shardId, attempt: lease.attempt, counts: completion.counts, answer },
+      'shard finished',
+    );
   } catch (error) {
     const failure = asFailure(error, 'STORAGE_FAILED');
-    log.warn({ shard: lease.shardId, attempt: lease.attempt, code: failure.code, err: error }, 'part not stored');
-    await link.fail(lease, { report: failure.toJSON(), suspect: null, permanent: failure.code === 'DISK_FULL' });
+    log.warn(
+      { shard: lease.shardId, attempt: lease.attempt, code: failure.code, err: error },
+      'part not stored',
+    );
+    await link.fail(lease, {
+      report: failure.toJSON(),
+      suspect: null,
+      permanent: failure.code === 'DISK_FULL',
+    });
   } finally {
     held.drop();
   }
@@ -150,5 +176,8 @@ async function finish(lease: Lease, held: HeldLease, outcome: ShardOutcome, { li
 /** For `openSession`: the bytes that are about to be loaded must be those that the job was submitted with. */
 export function refuseOtherModel(reference: string, expected: string, found: string): void {
   if (expected === found) return;
-  throw new Failure('MODEL_CHANGED', `The stored copy of model ${reference} has digest ${found}, not ${expected}.`);
+  throw new Failure(
+    'MODEL_CHANGED',
+    `The stored copy of model ${reference} has digest ${found}, not ${expected}.`,
+  );
 }

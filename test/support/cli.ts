@@ -56,6 +56,10 @@ export interface RunningCli {
   readonly ended: Promise<CliResult>;
 }
 
-export function runCli(args: readonly string[], cwd: string, env: Record<string, string> = {}): Promise<CliResult> {
+export function runCli(
+  args: readonly string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): Promise<CliResult> {
   return startCli(args, cwd, env).ended;
 }

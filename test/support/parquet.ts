@@ -22,10 +22,14 @@ export interface TableOptions {
 }
 
 /** A Parquet file with `id` BIGINT and `f0`, `f1` ... FLOAT, the same for the same numbers every time. */
-export async function writeTable(path: string, { rows, features, rowGroup = 122_880, from = 0 }: TableOptions): Promise<void> {
+export async function writeTable(
+  path: string,
+  { rows, features, rowGroup = 122_880, from = 0 }: TableOptions,
+): Promise<void> {
   const columns = Array.from(
     { length: features },
-    (_, index) => `((hash(i * ${features} + ${index}) % 2000003)::DOUBLE / 1000001.5 - 1)::FLOAT AS f${index}`,
+    (_, index) =>
+      `((hash(i * ${features} + ${index}) % 2000003)::DOUBLE / 1000001.5 - 1)::FLOAT AS f${index}`,
   );
   await sql(
     `COPY (SELECT i * 7 + 3 AS id, ${columns.join(', ')} FROM range(${from}, ${from + rows}) t(i))

@@ -6,7 +6,9 @@ export async function cancelCommand(jobId: string, state: string, output: Output
   const connection = await connect(state, false);
   try {
     const status = await connection.client.cancel(jobId);
-    output.result(`${jobId} "${status.name}" is cancelled. The destination was not touched.`, { job: status });
+    output.result(`${jobId} "${status.name}" is cancelled. The destination was not touched.`, {
+      job: status,
+    });
     return 0;
   } finally {
     await connection.close();

@@ -16,8 +16,13 @@ export async function jobsCommand(limit: number, state: string, output: Output):
       job.created_at.slice(0, 19).replace('T', ' '),
       job.name,
     ]);
-    const table = formatTable([['JOB', 'STATE', 'DONE', 'SCORED', 'REJECTED', 'CREATED (UTC)', 'NAME'], ...rows]);
-    output.result(jobs.length === 0 ? 'No jobs yet. Start one with: batchwright run job.yaml' : table, { jobs });
+    const table = formatTable([
+      ['JOB', 'STATE', 'DONE', 'SCORED', 'REJECTED', 'CREATED (UTC)', 'NAME'],
+      ...rows,
+    ]);
+    output.result(jobs.length === 0 ? 'No jobs yet. Start one with: batchwright run job.yaml' : table, {
+      jobs,
+    });
     return 0;
   } finally {
     await connection.close();

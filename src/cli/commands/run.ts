@@ -40,12 +40,19 @@ export async function runCommand(options: RunOptions, output: Output): Promise<n
     for (;;) {
       const ended = await watch(jobId, connection, interrupt.first, output);
       if (ended !== 'manager-gone') {
-        return await conclude(ended, jobId, connection, connection.embedded === null ? null : memory.peakBytes(), output);
+        return await conclude(
+          ended,
+          jobId,
+          connection,
+          connection.embedded === null ? null : memory.peakBytes(),
+          output,
+        );
       }
       output.note('The process that worked on the job is gone; taking over.');
       connection = await connect(options.state, true);
       const status = await connection.client.status(jobId);
-      if (!isTerminal(status.status)) await connection.client.submit(options.spec, { ...submitOptions, fresh: false });
+      if (!isTerminal(status.status))
+        await connection.client.submit(options.spec, { ...submitOptions, fresh: false });
     }
   } finally {
     memory.stop();
@@ -56,12 +63,18 @@ export async function runCommand(options: RunOptions, output: Output): Promise<n
 
 type Ended = JobStatus | 'interrupted' | 'manager-gone';
 
-async function watch(jobId: string, connection: Connection, interrupted: AbortSignal, output: Output): Promise<Ended> {
+async function watch(
+  jobId: string,
+  connection: Connection,
+  interrupted: AbortSignal,
+  output: Output,
+): Promise<Ended> {
   const view = openProgressView(process.stderr, systemClock.nowMs);
   let last = '';
   try {
     for (;;) {
       if (interrupted.aborted) return 'interrupted';
+      connection.embedded?.diskFull.throwIfAborted();
       const status = await statusOrNull(connection.client, jobId);
       if (status === null) return 'manager-gone';
       if (isTerminal(status.status)) return status;
@@ -93,13 +106,19 @@ async function conclude(
   output: Output,
 ): Promise<number> {
   if (ended !== 'interrupted') {
-    output.result(jobReport(ended, peakMemoryBytes), { event: ended.status, job: ended, peak_memory_bytes: peakMemoryBytes });
+    output.result(jobReport(ended, peakMemoryBytes), {
+      event: ended.status,
+      job: ended,
+      peak_memory_bytes: peakMemoryBytes,
+    });
     if (ended.status === 'completed') return 0;
     if (ended.status === 'cancelled') return 3;
     return ended.error === null ? 1 : exitCodeOf(ended.error.code);
   }
   if (connection.embedded === null) {
-    output.note(`${jobId} goes on in process ${connection.endpoint.pid}. To end it: batchwright cancel ${jobId}`);
+    output.note(
+      `${jobId} goes on in process ${connection.endpoint.pid}. To end it: batchwright cancel ${jobId}`,
+    );
     return INTERRUPTED;
   }
   output.note('Finishing the batches in hand; Ctrl-C again to kill.');

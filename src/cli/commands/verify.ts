@@ -15,7 +15,9 @@ export async function verifyCommand(folder: string, keyFile: string | null, outp
 }
 
 function report({ location, results, files, sizeBytes }: VerifiedDataset): string {
-  const lines = [`${location} is what was published: ${files} files, ${formatBytes(sizeBytes)}, every byte checked.`];
+  const lines = [
+    `${location} is what was published: ${files} files, ${formatBytes(sizeBytes)}, every byte checked.`,
+  ];
   for (const { keyId, statement } of results) {
     const { job, counts, model, snapshot, code } = statement.predicate;
     lines.push(

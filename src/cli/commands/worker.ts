@@ -12,8 +12,8 @@ import { createLocalStorage } from '../../storage/local.ts';
 import { startLeaseKeeper } from '../../worker/lease-keeper.ts';
 import { refuseOtherModel, runWorker } from '../../worker/worker.ts';
 import { endWithParent } from '../end-with-parent.ts';
-import { systemClock, systemRandom } from '../system-ports.ts';
 import { scratchFolder } from '../scratch-folder.ts';
+import { systemClock, systemRandom } from '../system-ports.ts';
 
 export interface WorkerOptions {
   readonly manager: string;
@@ -23,8 +23,9 @@ export interface WorkerOptions {
 
 /** One worker process: all it is given is where the manager is, a token for one job, and where the storage is. */
 export async function workerCommand(options: WorkerOptions): Promise<number> {
-  const token = process.env['BATCHWRIGHT_TOKEN'];
-  if (token === undefined) throw new Failure('UNAUTHORIZED', 'The environment variable BATCHWRIGHT_TOKEN is not set.');
+  const token = process.env.BATCHWRIGHT_TOKEN;
+  if (token === undefined)
+    throw new Failure('UNAUTHORIZED', 'The environment variable BATCHWRIGHT_TOKEN is not set.');
   const hasParent = endWithParent();
   const identity = processIdentity(process.pid);
   const log = openStderrLog({ worker: identity });
@@ -89,7 +90,10 @@ export async function workerCommand(options: WorkerOptions): Promise<number> {
 }
 
 /** What the engine may touch: the files of the snapshot, to read, and the job's staging, to write. */
-async function foldersOf(context: WorkerContext, storage: { localPath(key: string): Promise<string> }): Promise<string[]> {
+async function foldersOf(
+  context: WorkerContext,
+  storage: { localPath(key: string): Promise<string> },
+): Promise<string[]> {
   const files = await Promise.all(context.snapshot.files.map(({ key }) => storage.localPath(key)));
   return [...files, await storage.localPath(context.stagingPrefix)];
 }

@@ -43,7 +43,9 @@ function createFleet({ program, storageRoot }: LocalComputeOptions, request: Fle
     async stop(graceMs) {
       stopping = true;
       const children = [...running.values()].map(({ process }) => process);
-      const exits = children.map((child) => new Promise<void>((resolve) => child.once('exit', () => resolve())));
+      const exits = children.map(
+        (child) => new Promise<void>((resolve) => child.once('exit', () => resolve())),
+      );
       for (const child of children) child.kill('SIGTERM');
       const kill = setTimeout(() => {
         for (const child of children) child.kill('SIGKILL');

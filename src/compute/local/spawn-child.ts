@@ -22,7 +22,12 @@ export interface Child {
  * input. It inherits no secret: of our environment only what is listed below, the token through `BATCHWRIGHT_TOKEN`
  * (arguments are visible to every user of the machine).
  */
-export function spawnChild(program: Program, command: readonly string[], token: string, logFile: string): Child {
+export function spawnChild(
+  program: Program,
+  command: readonly string[],
+  token: string,
+  logFile: string,
+): Child {
   mkdirSync(dirname(logFile), { recursive: true });
   const log = openSync(logFile, 'a');
   const child = spawn(program.execPath, [...program.args, ...command], {
@@ -32,7 +37,7 @@ export function spawnChild(program: Program, command: readonly string[], token: 
     env: {
       ...inheritedEnvironment(),
       // From the very start, not only once our own code runs: from source, a cache hit also saves stripping the types.
-      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? getCompileCacheDir() ?? '',
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? getCompileCacheDir() ?? '',
       BATCHWRIGHT_TOKEN: token,
       BATCHWRIGHT_PARENT_PIPE: '1',
     },

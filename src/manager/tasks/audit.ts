@@ -45,11 +45,17 @@ function checkAccounts(parts: readonly PartRow[]): Counts {
   let counts = NO_ROWS;
   let row = 0;
   for (const part of [...parts].sort((a, b) => a.range.start - b.range.start)) {
-    if (part.range.start !== row) throw new Failure('ACCOUNTING', `Rows ${row} to ${part.range.start} are in no accepted shard, or in two.`);
+    if (part.range.start !== row)
+      throw new Failure(
+        'ACCOUNTING',
+        `Rows ${row} to ${part.range.start} are in no accepted shard, or in two.`,
+      );
     row = part.range.end;
     const balanced = countsBalance(part.counts) && part.counts.read === part.range.end - part.range.start;
-    const stored = (part.part?.rows ?? 0) === part.counts.scored && (part.rejects?.rows ?? 0) === part.counts.rejected;
-    if (!balanced || !stored) throw new Failure('ACCOUNTING', `The counts of shard ${part.shardId} do not add up.`);
+    const stored =
+      (part.part?.rows ?? 0) === part.counts.scored && (part.rejects?.rows ?? 0) === part.counts.rejected;
+    if (!balanced || !stored)
+      throw new Failure('ACCOUNTING', `The counts of shard ${part.shardId} do not add up.`);
     counts = addCounts(counts, part.counts);
   }
   return counts;
@@ -65,12 +71,21 @@ async function checkFiles(parts: readonly PartRow[], storage: Storage): Promise<
   }
 }
 
-async function checkUnique(key: string, parts: readonly PartRow[], storage: Storage, engine: DataEngine): Promise<void> {
+async function checkUnique(
+  key: string,
+  parts: readonly PartRow[],
+  storage: Storage,
+  engine: DataEngine,
+): Promise<void> {
   const keys = parts.flatMap(({ part }) => (part === null ? [] : [part.key]));
   const paths = await Promise.all(keys.map((each) => storage.localPath(each)));
   const duplicate = await engine.findDuplicate(paths, key);
   if (duplicate === null) return;
-  throw new Failure('DUPLICATE_KEY', `${key} = ${duplicate.key} stands in ${duplicate.rows} rows, and input.unique_key is true.`, {
-    place: { field: key, row: duplicate.key },
-  });
+  throw new Failure(
+    'DUPLICATE_KEY',
+    `${key} = ${duplicate.key} stands in ${duplicate.rows} rows, and input.unique_key is true.`,
+    {
+      place: { field: key, row: duplicate.key },
+    },
+  );
 }

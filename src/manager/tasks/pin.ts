@@ -1,5 +1,5 @@
-import type { BoundJob } from '../../core/bound.ts';
 import { bind } from '../../core/binding.ts';
+import type { BoundJob } from '../../core/bound.ts';
 import { Failure } from '../../core/errors.ts';
 import { findColumn } from '../../core/find-column.ts';
 import type { Snapshot, SourceColumn } from '../../core/snapshot.ts';
@@ -9,8 +9,8 @@ import { exactness } from '../../data/exactness.ts';
 import { parseWhere } from '../../data/parse-where.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Runtime } from '../../runtimes/runtime.ts';
-import type { JobSpec } from '../../spec/job-spec.ts';
 import { parquetSource } from '../../sources/files/parquet-source.ts';
+import type { JobSpec } from '../../spec/job-spec.ts';
 import type { Storage } from '../../storage/storage.ts';
 
 export interface PinDeps {
@@ -24,14 +24,21 @@ export interface PinDeps {
  * Freezes what the job reads and what it scores with, and finds everything that cannot work before a row is scored:
  * files, columns, types, the condition, the model's inputs and outputs, names that clash.
  */
-export async function pin(job: TaskJob, deps: PinDeps, signal: AbortSignal): Promise<{ snapshot: Snapshot; bound: BoundJob }> {
+export async function pin(
+  job: TaskJob,
+  deps: PinDeps,
+  signal: AbortSignal,
+): Promise<{ snapshot: Snapshot; bound: BoundJob }> {
   const spec = job.spec as JobSpec;
   const [snapshot, model] = await Promise.all([
     parquetSource.pin({ paths: spec.input.path }, { storage: deps.storage, engine: deps.engine, signal }),
     deps.registry.fetch({ reference: spec.model_id, sha256: job.modelSha256 }, job.modelStore, deps.storage),
   ]);
   const columns = visibleColumns(spec, snapshot.columns);
-  const signature = await deps.runtime.inspect({ path: await deps.storage.localPath(model.key), sha256: model.sha256 });
+  const signature = await deps.runtime.inspect({
+    path: await deps.storage.localPath(model.key),
+    sha256: model.sha256,
+  });
   const binding = bind(signature, {
     columns,
     ...(spec.input.features === undefined ? {} : { features: spec.input.features }),
@@ -39,7 +46,11 @@ export async function pin(job: TaskJob, deps: PinDeps, signal: AbortSignal): Pro
   });
   const passed = passedThrough(spec, columns);
   refuseInexact(passed);
-  refuseClashes(spec, passed, binding.outputs.map(({ column }) => column));
+  refuseClashes(
+    spec,
+    passed,
+    binding.outputs.map(({ column }) => column),
+  );
   const where = spec.input.where === undefined ? null : (await parseWhere(spec.input.where, columns)).sql;
   const key = spec.input.key === undefined ? null : (passed[0]?.name ?? null);
   const include = passed.map(({ name }) => name).filter((name) => name !== key);
@@ -68,14 +79,22 @@ function refuseInexact(columns: readonly SourceColumn[]): void {
   for (const column of columns) {
     const reason = exactness(column);
     if (reason === 'exact') continue;
-    throw new Failure('COLUMN_TYPE', `Column "${column.name}" (${column.type}) cannot be passed through exactly: ${reason}.`, {
-      place: { field: column.name },
-    });
+    throw new Failure(
+      'COLUMN_TYPE',
+      `Column "${column.name}" (${column.type}) cannot be passed through exactly: ${reason}.`,
+      {
+        place: { field: column.name },
+      },
+    );
   }
 }
 
 function refuseClashes(spec: JobSpec, passed: readonly SourceColumn[], outputs: readonly string[]): void {
-  const names = [...(spec.input.key === undefined ? ['source_file', 'source_row'] : []), ...passed.map(({ name }) => name), ...outputs];
+  const names = [
+    ...(spec.input.key === undefined ? ['source_file', 'source_row'] : []),
+    ...passed.map(({ name }) => name),
+    ...outputs,
+  ];
   const seen = new Set<string>();
   for (const name of names) {
     const folded = name.toLowerCase();

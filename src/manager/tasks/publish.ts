@@ -16,7 +16,11 @@ export interface PublishDeps {
 }
 
 /** Makes the accepted parts visible, all at once. Safe to repeat: what is published already is found and left. */
-export async function publish({ job, lease }: TaskWork, deps: PublishDeps, signal: AbortSignal): Promise<PublishedInput> {
+export async function publish(
+  { job, lease }: TaskWork,
+  deps: PublishDeps,
+  signal: AbortSignal,
+): Promise<PublishedInput> {
   const { pinned } = job;
   if (pinned === null) throw new Error('a job is published after it was pinned');
   const parts = pinned.parts.flatMap(({ part }) => (part === null ? [] : [part]));
@@ -36,7 +40,10 @@ export async function publish({ job, lease }: TaskWork, deps: PublishDeps, signa
 }
 
 /** A result without rows is a dataset all the same, with columns and types: readers need one file. */
-async function emptyPart({ job, lease }: Pick<TaskWork, 'job' | 'lease'>, { storage, engine }: PublishDeps): Promise<StoredFile> {
+async function emptyPart(
+  { job, lease }: Pick<TaskWork, 'job' | 'lease'>,
+  { storage, engine }: PublishDeps,
+): Promise<StoredFile> {
   if (job.pinned === null) throw new Error('a job is published after it was pinned');
   const key = `${job.workspace}/parts/empty-${lease.fence}.parquet`;
   const staged = await storage.stage(key);

@@ -3,7 +3,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { ModelCompanion, PinnedModel } from '../../core/bound.ts';
+import type { ModelCompanion } from '../../core/bound.ts';
 import { Failure } from '../../core/errors.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { Registry } from '../registry.ts';
@@ -23,7 +23,11 @@ export function createLocalRegistry({ companionsOf }: LocalRegistryOptions): Reg
     async fetch(model, store, storage) {
       const companions: ModelCompanion[] = [];
       for (const { name, sizeBytes } of await companionsOf(model.reference)) {
-        companions.push({ name, sizeBytes, sha256: await sha256OfFile(join(dirname(model.reference), name)) });
+        companions.push({
+          name,
+          sizeBytes,
+          sha256: await sha256OfFile(join(dirname(model.reference), name)),
+        });
       }
       const folder = `${store}/${folderName(model.sha256, companions)}`;
       const key = `${folder}/${basename(model.reference)}`;
@@ -37,7 +41,10 @@ export function createLocalRegistry({ companionsOf }: LocalRegistryOptions): Reg
     async checkUnchanged(pinned) {
       const files = [
         { path: pinned.reference, sha256: pinned.sha256 },
-        ...pinned.companions.map(({ name, sha256 }) => ({ path: join(dirname(pinned.reference), name), sha256 })),
+        ...pinned.companions.map(({ name, sha256 }) => ({
+          path: join(dirname(pinned.reference), name),
+          sha256,
+        })),
       ];
       for (const { path, sha256 } of files) {
         if ((await sha256OfFile(path)) !== sha256) throw changed(path);
@@ -64,7 +71,9 @@ async function copy(path: string, key: string, expected: string, storage: Storag
   if ((await storage.stat(key)) !== null) return;
   const staged = await storage.stage(key);
   try {
-    await reading(path, () => pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), createWriteStream(staged.path)));
+    await reading(path, () =>
+      pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), createWriteStream(staged.path)),
+    );
     if ((await sha256OfFile(staged.path)) !== expected) throw changed(path);
     await staged.seal();
   } catch (error) {
@@ -75,20 +84,29 @@ async function copy(path: string, key: string, expected: string, storage: Storag
 
 async function reading(path: string, work: () => Promise<void>): Promise<void> {
   try {
-    if (!(await stat(path)).isFile()) throw new Failure('MODEL_NOT_FOUND', `${path} is not a file.`, { place: { file: path } });
+    if (!(await stat(path)).isFile())
+      throw new Failure('MODEL_NOT_FOUND', `${path} is not a file.`, { place: { file: path } });
     await work();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new Failure('MODEL_NOT_FOUND', `There is no model at ${path}.`, { place: { file: path, field: 'model_id' }, cause: error });
+      throw new Failure('MODEL_NOT_FOUND', `There is no model at ${path}.`, {
+        place: { file: path, field: 'model_id' },
+        cause: error,
+      });
     }
     if (code === 'EACCES' || code === 'EPERM') {
-      throw new Failure('MODEL_NOT_FOUND', `The model ${path} may not be read (${code}).`, { place: { file: path, field: 'model_id' }, cause: error });
+      throw new Failure('MODEL_NOT_FOUND', `The model ${path} may not be read (${code}).`, {
+        place: { file: path, field: 'model_id' },
+        cause: error,
+      });
     }
     throw error;
   }
 }
 
 function changed(path: string): Failure {
-  return new Failure('MODEL_CHANGED', `${path} is not the file that the job was submitted with.`, { place: { file: path, field: 'model_id' } });
+  return new Failure('MODEL_CHANGED', `${path} is not the file that the job was submitted with.`, {
+    place: { file: path, field: 'model_id' },
+  });
 }

@@ -23,20 +23,30 @@ export function searchFolders(paths: readonly string[]): string[] {
   return paths.map((path) => (WILDCARD.test(path) ? splitPattern(path)[0] : path));
 }
 
-async function expand(path: string): Promise<string[]> {
+/** The existing file or folder that a path starts from, and the pattern that is searched below; '' for a file. */
+export async function searched(path: string): Promise<{ readonly base: string; readonly pattern: string }> {
   const kind = await kindOf(path);
-  if (kind === 'file') return [path];
-  if (kind === 'none' && !WILDCARD.test(path)) {
-    throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist.`, { place: { file: path, field: 'input.path' } });
+  if (kind === 'file') return { base: path, pattern: '' };
+  if (kind === 'folder') return { base: path, pattern: '**/*.parquet' };
+  if (!WILDCARD.test(path)) {
+    throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist.`, {
+      place: { file: path, field: 'input.path' },
+    });
   }
-  const [folder, pattern] = kind === 'folder' ? [path, '**/*.parquet'] : splitPattern(path);
+  const [base, pattern] = splitPattern(path);
+  return { base, pattern };
+}
+
+async function expand(path: string): Promise<string[]> {
+  const { base, pattern } = await searched(path);
+  if (pattern === '') return [path];
   const found: string[] = [];
-  for await (const match of glob(pattern, { cwd: folder })) {
-    const file = join(folder, match);
+  for await (const match of glob(pattern, { cwd: base })) {
+    const file = join(base, match);
     if (!isBookkeeping(match) && (await kindOf(file)) === 'file') found.push(file);
   }
   if (found.length === 0) {
-    const what = kind === 'folder' ? `${path} holds no .parquet file` : `No file matches ${path}`;
+    const what = base === path ? `${path} holds no .parquet file` : `No file matches ${path}`;
     throw new Failure('SOURCE_NOT_FOUND', `${what}.`, { place: { file: path, field: 'input.path' } });
   }
   return found.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -51,7 +61,8 @@ function splitPattern(path: string): [folder: string, pattern: string] {
   return [parts.slice(0, first).join('/') || '/', parts.slice(first).join('/')];
 }
 
-function isBookkeeping(match: string): boolean {
+/** Of a path with slashes: does a part of it begin with `_` or `.`? */
+export function isBookkeeping(match: string): boolean {
   return match.split('/').some((part) => part.startsWith('_') || part.startsWith('.'));
 }
 
@@ -61,6 +72,9 @@ async function kindOf(path: string): Promise<'file' | 'folder' | 'none'> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return 'none';
-    throw new Failure('SOURCE_UNREADABLE', `${path} cannot be read (${code}).`, { place: { file: path, field: 'input.path' }, cause: error });
+    throw new Failure('SOURCE_UNREADABLE', `${path} cannot be read (${code}).`, {
+      place: { file: path, field: 'input.path' },
+      cause: error,
+    });
   }
 }

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { Failure } from '../../core/errors.ts';
 import type { SnapshotFile, SourceColumn } from '../../core/snapshot.ts';
 import type { DescribedFile } from '../../data/engine.ts';
@@ -25,7 +26,11 @@ export const parquetSource: Source<ParquetInput> = {
       if (identity === undefined) throw new Error('a described file was not identified');
       return { key: storage.keyOf(file.path), identity, rows: file.rows, rowGroups: file.rowGroups };
     });
-    return { files, columns: commonColumns(described), rows: files.reduce((sum, file) => sum + file.rows, 0) };
+    return {
+      files,
+      columns: commonColumns(described),
+      rows: files.reduce((sum, file) => sum + file.rows, 0),
+    };
   },
 
   async checkUnchanged(input, snapshot, storage) {
@@ -37,10 +42,25 @@ export const parquetSource: Source<ParquetInput> = {
     const known = new Set(pinned);
     const added = (await expandPaths(input.paths)).find((path) => !known.has(path));
     if (added !== undefined) {
-      throw new Failure('SOURCE_CHANGED', `${added} was not there when the job pinned its input.`, { place: { file: added } });
+      throw new Failure('SOURCE_CHANGED', `${added} was not there when the job pinned its input.`, {
+        place: { file: added },
+      });
+    }
+  },
+
+  async sizeBytes(input) {
+    try {
+      const sizes = await mapParallel(await expandPaths(input.paths), sizeOf);
+      return sizes.reduce((sum, bytes) => sum + bytes, 0);
+    } catch {
+      return 0;
     }
   },
 };
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path)).size;
+}
 
 /** A column is never null if the statistics of every file say so. */
 function commonColumns(files: readonly DescribedFile[]): SourceColumn[] {
@@ -48,7 +68,9 @@ function commonColumns(files: readonly DescribedFile[]): SourceColumn[] {
   if (first === undefined) return [];
   return first.columns.map((column) => ({
     ...column,
-    neverNull: files.every((file) => file.columns.some(({ name, neverNull }) => name === column.name && neverNull)),
+    neverNull: files.every((file) =>
+      file.columns.some(({ name, neverNull }) => name === column.name && neverNull),
+    ),
   }));
 }
 
@@ -59,7 +81,8 @@ async function mapParallel<Item, Result>(
   const results: Result[] = new Array(items.length);
   let next = 0;
   const lane = async () => {
-    for (let index = next++; index < items.length; index = next++) results[index] = await work(items[index] as Item);
+    for (let index = next++; index < items.length; index = next++)
+      results[index] = await work(items[index] as Item);
   };
   await Promise.all(Array.from({ length: Math.min(PARALLEL_FILES, items.length) }, lane));
   return results;

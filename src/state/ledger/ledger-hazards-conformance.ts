@@ -181,7 +181,9 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       await ledger.submit(submission());
       await ledger.cancel('default', 'job-1', START);
       await ledger.submit(submission({ jobId: 'job-2' }));
-      await expect(ledger.submit(submission({ fresh: true }))).rejects.toMatchObject({ code: 'REQUEST_INVALID' });
+      await expect(ledger.submit(submission({ fresh: true }))).rejects.toMatchObject({
+        code: 'REQUEST_INVALID',
+      });
       expect((await ledger.job('default', 'job-2'))?.state).toBe('submitted');
     });
 
@@ -456,9 +458,9 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
         await runningJob(ledger, [10]);
         const lease = await claimed(ledger, START);
         const good = completionOf(lease.range);
-      const shorter = { ...good.counts, scored: good.counts.scored - 1, read: 9 };
-      const bad = what === 'counts' ? completionOf(lease.range, shorter) : { ...good, [what]: null };
-      await expect(ledger.complete(lease, bad, START)).rejects.toMatchObject({ code: 'ACCOUNTING' });
+        const shorter = { ...good.counts, scored: good.counts.scored - 1, read: 9 };
+        const bad = what === 'counts' ? completionOf(lease.range, shorter) : { ...good, [what]: null };
+        await expect(ledger.complete(lease, bad, START)).rejects.toMatchObject({ code: 'ACCOUNTING' });
         expect(await ledger.complete(lease, good, START)).toBe('accepted');
       },
     );

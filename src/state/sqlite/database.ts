@@ -3,6 +3,7 @@ import { Failure } from '../../core/errors.ts';
 import type { SqlValue, Transaction } from '../ledger/transaction.ts';
 import { LEDGER_VERBS, type VerbName } from '../ledger/verbs.ts';
 import { migrate } from './migrations.ts';
+import { isNoSpaceToOpen } from './no-space.ts';
 
 /** Carries out verbs one strictly after the other, each in one transaction that is on disk when its promise resolves. */
 export interface VerbRunner {
@@ -32,7 +33,7 @@ export interface Limits {
   readonly busyTimeoutMs?: number;
 }
 
-/** Opens `file`, made if absent (its folder must exist), or `:memory:`. Throws STATE_TOO_NEW and STORAGE_FAILED. */
+/** Opens `file`, made if absent (its folder must exist), or `:memory:`. Throws STATE_TOO_NEW, DISK_FULL and STORAGE_FAILED. */
 export function openVerbRunner(file: string, limits: Limits = {}): VerbRunner {
   const database = openDatabase(file, limits);
   const prepared = new Map<string, Statement>();
@@ -89,6 +90,7 @@ function openDatabase(file: string, limits: Limits): Database {
     return database;
   } catch (error) {
     database?.close();
+    if (isNoSpaceToOpen(error)) throw noSpace(file, error);
     if (error instanceof SqliteDatabase.SqliteError || error instanceof TypeError) {
       throw new Failure('STORAGE_FAILED', `The state ${file} cannot be opened: ${error.message}.`, {
         cause: error,
@@ -142,11 +144,13 @@ function transactionOn(database: Database, prepared: Map<string, Statement>, see
 function asExpected(error: unknown, file: string): Failure | null {
   if (error instanceof Failure) return error;
   if (!(error instanceof SqliteDatabase.SqliteError)) return null;
-  if (error.code === 'SQLITE_FULL') {
-    return new Failure('DISK_FULL', `No space is left for the state ${file}.`, { cause: error });
-  }
+  if (error.code === 'SQLITE_FULL') return noSpace(file, error);
   if (error.code.startsWith('SQLITE_BUSY')) {
     return new Failure('STORAGE_FAILED', `Another program keeps the state ${file} locked.`, { cause: error });
   }
   return null;
+}
+
+function noSpace(file: string, cause: unknown): Failure {
+  return new Failure('DISK_FULL', `No space is left for the state ${file}.`, { place: { file }, cause });
 }

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { Failure } from '../../core/errors.ts';
+import { isNoSpaceToOpen } from './no-space.ts';
 
 /** How long a manager that looks who holds the lock may keep another one waiting. */
 const BUSY_TIMEOUT_MS = 250;
 
 /**
- * Makes this process the one manager of a state folder, which exists. Throws STATE_LOCKED, naming the holder's process.
+ * Makes this process the one manager of a state folder, which exists. Throws STATE_LOCKED, naming the holder's process, and DISK_FULL.
  *
  * The lock is an open write transaction on `manager.lock`, and so a lock of the operating system: it ends with the process
  * however that ends, and children do not inherit it. It holds between processes of one machine; network file systems that
@@ -47,6 +48,12 @@ function asFailure(error: unknown, folder: string, database: Database | null): u
   if (!(error instanceof SqliteDatabase.SqliteError) && !(error instanceof TypeError)) return error;
   if ('code' in error && String(error.code).startsWith('SQLITE_BUSY')) {
     return new Failure('STATE_LOCKED', `${nameOfHolder(database)} is the manager of ${folder}.`, {
+      cause: error,
+    });
+  }
+  if (isNoSpaceToOpen(error)) {
+    return new Failure('DISK_FULL', `No space is left for the state folder ${folder}.`, {
+      place: { file: folder },
       cause: error,
     });
   }

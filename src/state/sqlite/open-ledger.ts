@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { failureFromReport } from '../../core/errors.ts';
+import { type Failure, failureFromReport } from '../../core/errors.ts';
 import type { Random } from '../../core/ports.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { ledgerOf, type VerbName } from '../ledger/verbs.ts';
@@ -12,16 +12,18 @@ export interface OpenLedgerInput {
   readonly folder: string;
   /** For the jitter of retries. */
   readonly random: Random;
+  /** Told each time that a verb is refused because the disk is full: no job goes on until there is space. */
+  readonly onDiskFull?: (failure: Failure) => void;
 }
 
 /**
  * Opens the ledger of a state folder in a thread of its own, so that no fsync stalls the caller's event loop. Who writes
- * to it holds the folder's manager lock. Throws STATE_TOO_NEW and STORAGE_FAILED.
+ * to it holds the folder's manager lock. Throws STATE_TOO_NEW, DISK_FULL and STORAGE_FAILED.
  *
  * When the thread ends by itself (a bug, an I/O error), the verbs under way and all later ones are rejected: whether they
  * happened is unknown, and only another start can tell.
  */
-export async function openLedger({ folder, random }: OpenLedgerInput): Promise<Ledger> {
+export async function openLedger({ folder, random, onDiskFull }: OpenLedgerInput): Promise<Ledger> {
   const thread = startThread(join(folder, 'ledger.sqlite'));
   const pending = new Map<number, PromiseWithResolvers<unknown>>();
   const opened = Promise.withResolvers<void>();
@@ -40,8 +42,13 @@ export async function openLedger({ folder, random }: OpenLedgerInput): Promise<L
     if (message.kind === 'refused') return opened.reject(failureFromReport(message.failure));
     const waiting = pending.get(message.id);
     pending.delete(message.id);
-    if (message.kind === 'done') waiting?.resolve(message.value);
-    else waiting?.reject(failureFromReport(message.failure));
+    if (message.kind === 'done') {
+      waiting?.resolve(message.value);
+      return;
+    }
+    const failure = failureFromReport(message.failure);
+    if (failure.code === 'DISK_FULL') onDiskFull?.(failure);
+    waiting?.reject(failure);
   });
   thread.on('error', (error) => end(error as Error));
   thread.on('exit', () => {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 
-const CHILD = fileURLToPath(new URL('./lease-keeper-child.ts', import.meta.url));
+const CHILD = fileURLToPath(new URL('./support/lease-keeper-child.ts', import.meta.url));
 
 interface Asked {
   readonly path: string;
@@ -30,10 +30,17 @@ async function fakeManager(answer: unknown): Promise<{ url: string; asked: Asked
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
 }
 
-function startChild(managerUrl: string, settings: { leaseMs: number; batchTimeoutMs: number; blockMs: number; endWithParent?: boolean }) {
-  const child = spawn(process.execPath, [CHILD, JSON.stringify({ managerUrl, endWithParent: false, ...settings })], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+function startChild(
+  managerUrl: string,
+  settings: { leaseMs: number; batchTimeoutMs: number; blockMs: number; endWithParent?: boolean },
+) {
+  const child = spawn(
+    process.execPath,
+    [CHILD, JSON.stringify({ managerUrl, endWithParent: false, ...settings })],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
   let stdout = '';
   child.stdout.on('data', (chunk: Buffer) => {
     stdout += chunk.toString();
@@ -68,8 +75,12 @@ test('a call that passes its deadline is reported with its rows, and ended', asy
   const { ended } = startChild(url, { leaseMs: 10_000, batchTimeoutMs: 500, blockMs: 30_000 });
   const { signal } = await ended;
   expect(signal).toBe('SIGKILL');
-  const failure = asked.find(({ path }) => path === '/api/v1/worker/fail')?.body['failure'];
-  expect(failure).toMatchObject({ report: { code: 'MODEL_TIMEOUT' }, suspect: { start: 120, end: 140 }, permanent: false });
+  const failure = asked.find(({ path }) => path === '/api/v1/worker/fail')?.body.failure;
+  expect(failure).toMatchObject({
+    report: { code: 'MODEL_TIMEOUT' },
+    suspect: { start: 120, end: 140 },
+    permanent: false,
+  });
 }, 30_000);
 
 test('a lost lease and a row to stop at reach the scoring thread', async () => {
@@ -77,13 +88,19 @@ test('a lost lease and a row to stop at reach the scoring thread', async () => {
   const first = await startChild(lost.url, { leaseMs: 1_000, batchTimeoutMs: 60_000, blockMs: 1_500 }).ended;
   expect(JSON.parse(first.stdout)).toEqual({ lost: true, until: null });
   const until = await fakeManager({ until: 150 });
-  const second = await startChild(until.url, { leaseMs: 1_000, batchTimeoutMs: 60_000, blockMs: 1_500 }).ended;
+  const second = await startChild(until.url, { leaseMs: 1_000, batchTimeoutMs: 60_000, blockMs: 1_500 })
+    .ended;
   expect(JSON.parse(second.stdout)).toEqual({ lost: false, until: 150 });
 }, 30_000);
 
 test('a worker inside a model call ends with its parent', async () => {
   const { url, asked } = await fakeManager('held');
-  const { child, ended } = startChild(url, { leaseMs: 1_000, batchTimeoutMs: 60_000, blockMs: 30_000, endWithParent: true });
+  const { child, ended } = startChild(url, {
+    leaseMs: 1_000,
+    batchTimeoutMs: 60_000,
+    blockMs: 30_000,
+    endWithParent: true,
+  });
   // The lease is held and the thread is blocked once the keeper has renewed.
   await expect.poll(() => asked.length, { timeout: 20_000 }).toBeGreaterThan(0);
   child.stdin?.destroy();

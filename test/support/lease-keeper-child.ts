@@ -1,9 +1,9 @@
 /**
- * A scoring process for `lease-keeper.test.ts`: holds a lease, blocks its thread for a while as a model call does, and
+ * A scoring process for `test/lease-keeper.test.ts`: holds a lease, blocks its thread for a while as a model call does, and
  * prints what it knows afterwards.
  */
-import type { Lease } from '../core/lease.ts';
-import { startLeaseKeeper } from './lease-keeper.ts';
+import type { Lease } from '../../src/core/lease.ts';
+import { startLeaseKeeper } from '../../src/worker/lease-keeper.ts';
 
 const { managerUrl, leaseMs, batchTimeoutMs, blockMs, endWithParent } = JSON.parse(process.argv[2] ?? '') as {
   managerUrl: string;
@@ -23,7 +23,10 @@ const lease: Lease = {
   condemned: null,
   rejectsLeft: 0,
 };
-const keeper = await startLeaseKeeper({ managerUrl, token: 'token', leaseMs, batchTimeoutMs, endWithParent }, monotonicMs);
+const keeper = await startLeaseKeeper(
+  { managerUrl, token: 'token', leaseMs, batchTimeoutMs, endWithParent },
+  monotonicMs,
+);
 const held = keeper.hold(lease);
 held.progress({ rows: 20, rejected: 1 });
 held.enterModel({ start: 120, end: 140 });
