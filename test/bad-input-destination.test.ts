@@ -7,7 +7,7 @@ import { identityModel } from './onnx-builder.ts';
 import { sql } from './support/parquet.ts';
 import { besideOf, expectCompleted, expectNothingAt, expectRefused, workshop } from './support/workshop.ts';
 
-vi.setConfig({ maxConcurrency: 3 });
+vi.setConfig({ maxConcurrency: 3, testTimeout: 180_000 });
 
 const shop = workshop('bad-destination', {
   model: '../identity.onnx',
@@ -237,13 +237,13 @@ describe.skipIf(!canBecomeNobody)(
       mkdirSync(join(bench.folder, 'shut'), { mode: 0o755 });
       const made = await bench.run({ state: 'shut/state' }, { under: NOBODY });
       expectRefused(made, {
-        exit: 1,
+        exit: 2,
         code: 'STATE_UNUSABLE',
         names: [join(bench.folder, 'shut/state'), '--state'],
       });
       const written = await bench.run({ state: 'shut' }, { under: NOBODY });
       expectRefused(written, {
-        exit: 1,
+        exit: 2,
         code: 'STATE_UNUSABLE',
         names: [join(bench.folder, 'shut'), '--state'],
       });
@@ -282,11 +282,12 @@ describe.skipIf(!canMount)('a disk that is full (needs root, to mount a small on
     expectNothingAt(bench.out);
   });
 
-  test.concurrent('where not even the ledger has room', async () => {
-    const bench = shop.bench('full-ledger');
+  // Room for the ledger's tables, then for a submission, then for the first task or worker.
+  test.concurrent.each(['32k', '64k', '200k', '300k'])('of %s, where the ledger is: the command ends', async (size) => {
+    const bench = shop.bench(`full-ledger-${size}`);
     const state = join(bench.folder, 'state');
     mkdirSync(state);
-    const result = await bench.run({}, { under: withSmallDisk(state, '32k') });
+    const result = await bench.run({}, { under: withSmallDisk(state, size) });
     expectRefused(result, { exit: 1, code: 'DISK_FULL', names: [/space/i] });
     expectNothingAt(bench.out);
   });

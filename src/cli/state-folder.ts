@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { Failure } from '../core/errors.ts';
+import { errnoOf, fsFailure } from '../storage/fs-failure.ts';
 
 /** The folder of an embedded manager: ledger, logs, workspaces, models. */
 export interface StateFolder {
@@ -16,11 +18,22 @@ export interface Endpoint {
   readonly pid: number;
 }
 
+/** Fails with STATE_UNUSABLE or DISK_FULL. */
 export function openStateFolder(path: string): StateFolder {
   const folder = resolve(path);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  // Keeps state out of version control wherever it is made.
-  writeOnce(join(folder, '.gitignore'), '*\n');
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // Keeps state out of version control wherever it is made.
+    writeOnce(join(folder, '.gitignore'), '*\n');
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOSPC' || code === 'EDQUOT') throw fsFailure(error, 'Making the state folder', folder);
+    throw new Failure('STATE_UNUSABLE', `The state folder ${folder} cannot be used (${code}).`, {
+      place: { file: folder },
+      cause: error,
+    });
+  }
   return { path: folder, logs: join(folder, 'logs'), workspace: join(folder, 'workspace') };
 }
 

@@ -71,6 +71,7 @@ const EXITS: Readonly<Record<ErrorCode, ExitCode>> = {
   JOB_PUBLISHING: 1,
   USAGE: 2,
   STATE_LOCKED: 1,
+  STATE_UNUSABLE: 2,
   STATE_TOO_NEW: 1,
   UNAUTHORIZED: 1,
   REQUEST_INVALID: 1,

@@ -8,25 +8,25 @@ const SECRET_FIELDS = ['token', 'authorization', 'password', 'secret', 'api_key'
 
 /** A log that appends JSON lines to a file; lines are written at once, so that a kill loses none. */
 export function openFileLog(path: string, fields: object): Log {
-  return pino(
-    {
-      base: fields,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: redactPaths(), censor: '[secret]' },
-    },
-    pino.destination({ dest: path, mkdir: true, sync: true, append: true }),
-  );
+  return openLog({ dest: path, mkdir: true, sync: true, append: true }, fields);
 }
 
 /** A log to the process's standard error, for workers and tasks, whose parent collects it. */
 export function openStderrLog(fields: object): Log {
+  return openLog({ dest: 2, sync: true }, fields);
+}
+
+function openLog(to: Parameters<typeof pino.destination>[0], fields: object): Log {
+  const stream = pino.destination(to);
+  // A log that cannot be written (the disk is full) is no reason to end a job.
+  stream.on('error', () => {});
   return pino(
     {
       base: fields,
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: redactPaths(), censor: '[secret]' },
     },
-    pino.destination({ dest: 2, sync: true }),
+    stream,
   );
 }
 

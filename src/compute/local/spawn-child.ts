@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
+import { fsFailure } from '../../storage/fs-failure.ts';
 import { processIdentity } from './process-identity.ts';
 
 /** How this program starts itself again, as worker or task. */
@@ -28,8 +29,7 @@ export function spawnChild(
   token: string,
   logFile: string,
 ): Child {
-  mkdirSync(dirname(logFile), { recursive: true });
-  const log = openSync(logFile, 'a');
+  const log = openLogFile(logFile);
   const child = spawn(program.execPath, [...program.args, ...command], {
     stdio: ['pipe', log, log],
     // A group of its own: Ctrl-C of the terminal reaches the manager only, which then drains.
@@ -45,6 +45,15 @@ export function spawnChild(
   closeSync(log);
   child.stdin?.on('error', () => {});
   return { identity: child.pid === undefined ? 'proc:none' : processIdentity(child.pid), process: child };
+}
+
+function openLogFile(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    return openSync(path, 'a');
+  } catch (error) {
+    throw fsFailure(error, 'Opening the log of the job', path);
+  }
 }
 
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'XDG_CONFIG_HOME', 'LD_LIBRARY_PATH'];

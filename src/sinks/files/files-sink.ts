@@ -185,7 +185,9 @@ async function atEdge<Answer>(job: SinkJob, work: (to: Destination) => Promise<A
   try {
     return await work(await resolveDestination(job.spec.output.path));
   } catch (error) {
-    const file = (error as NodeJS.ErrnoException).path ?? job.spec.output.path;
+    // Of a copy or a rename, where to: what is copied from is ours and there.
+    const { path, dest } = error as NodeJS.ErrnoException & { dest?: string };
+    const file = dest ?? path ?? job.spec.output.path;
     throw fsFailure(error, 'Publishing', file, 'DESTINATION_UNWRITABLE');
   }
 }

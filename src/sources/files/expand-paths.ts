@@ -1,6 +1,8 @@
-import { glob, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { constants, type Dirent } from 'node:fs';
+import { access, glob, stat } from 'node:fs/promises';
+import { join, matchesGlob, relative } from 'node:path';
 import { Failure } from '../../core/errors.ts';
+import { errnoOf, isAbsent } from '../../storage/fs-failure.ts';
 
 /**
  * Files that absolute paths, folders and glob patterns name, in byte order within each, each file once.
@@ -8,7 +10,8 @@ import { Failure } from '../../core/errors.ts';
  * A folder stands for all `.parquet` files below it; names that begin with `_` or `.` are left out there and in
  * patterns, as Spark and Hive do: they are bookkeeping, not data. A file named in full is taken whatever its name.
  *
- * Fails with SOURCE_NOT_FOUND for a path that does not exist or a pattern that matches nothing.
+ * Fails with SOURCE_NOT_FOUND for a path that does not exist or a pattern that matches nothing, SOURCE_UNREADABLE for a
+ * folder on the way that may not be searched.
  */
 export async function expandPaths(paths: readonly string[]): Promise<string[]> {
   const files = new Set<string>();
@@ -41,15 +44,54 @@ async function expand(path: string): Promise<string[]> {
   const { base, pattern } = await searched(path);
   if (pattern === '') return [path];
   const found: string[] = [];
-  for await (const match of glob(pattern, { cwd: base })) {
-    const file = join(base, match);
-    if (!isBookkeeping(match) && (await kindOf(file)) === 'file') found.push(file);
+  await requireReadable(base);
+  // Folders that the search goes through. Those that may not be read would be passed over in silence.
+  const folders: string[] = [];
+  const exclude = (entry: Dirent): boolean => {
+    if (isBookkeeping(entry.name)) return true;
+    if (entry.isDirectory()) folders.push(join(entry.parentPath, entry.name));
+    return false;
+  };
+  for await (const entry of glob(pattern, { cwd: base, withFileTypes: true, exclude })) {
+    const file = join(entry.parentPath, entry.name);
+    if (!isBookkeeping(relative(base, file)) && (await kindOf(file)) === 'file') found.push(file);
+  }
+  for (const folder of folders) {
+    if (leadsInto(pattern, relative(base, folder))) await requireReadable(folder);
   }
   if (found.length === 0) {
     const what = base === path ? `${path} holds no .parquet file` : `No file matches ${path}`;
     throw new Failure('SOURCE_NOT_FOUND', `${what}.`, { place: { file: path, field: 'input.path' } });
   }
   return found.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
+/** Could the pattern find a file below `folder`, a path without wildcards ('' is where the pattern starts)? */
+export function leadsInto(pattern: string, folder: string): boolean {
+  return partsLeadInto(pattern.split('/'), folder === '' ? [] : folder.split('/'));
+}
+
+function partsLeadInto(pattern: readonly string[], folders: readonly string[]): boolean {
+  const [part, ...rest] = pattern;
+  const [folder, ...deeper] = folders;
+  if (part === undefined) return false;
+  if (folder === undefined) return true;
+  if (isBookkeeping(folder)) return false;
+  // Braces that hold a slash are not taken apart: they count as anything.
+  if (part === '**' || part.split('{').length !== part.split('}').length) {
+    return partsLeadInto(rest, folders) || partsLeadInto(pattern, deeper);
+  }
+  return matchesGlob(folder, part) && partsLeadInto(rest, deeper);
+}
+
+async function requireReadable(folder: string): Promise<void> {
+  try {
+    await access(folder, constants.R_OK | constants.X_OK);
+  } catch (error) {
+    // A pattern may start at a folder that is not there; it finds nothing.
+    if (isAbsent(error)) return;
+    throw unreadable(folder, error);
+  }
 }
 
 const WILDCARD = /[*?[{]/;
@@ -70,11 +112,14 @@ async function kindOf(path: string): Promise<'file' | 'folder' | 'none'> {
   try {
     return (await stat(path)).isDirectory() ? 'folder' : 'file';
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return 'none';
-    throw new Failure('SOURCE_UNREADABLE', `${path} cannot be read (${code}).`, {
-      place: { file: path, field: 'input.path' },
-      cause: error,
-    });
+    if (isAbsent(error)) return 'none';
+    throw unreadable(path, error);
   }
+}
+
+function unreadable(path: string, cause: unknown): Failure {
+  return new Failure('SOURCE_UNREADABLE', `${path} cannot be read (${errnoOf(cause)}).`, {
+    place: { file: path, field: 'input.path' },
+    cause,
+  });
 }

@@ -1,8 +1,8 @@
 import { realpath } from 'node:fs/promises';
-import { basename, dirname, join, matchesGlob, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { Failure } from '../../core/errors.ts';
 import { errnoOf, fsFailure, isAbsent } from '../../storage/fs-failure.ts';
-import { expandPaths, isBookkeeping, searched } from './expand-paths.ts';
+import { expandPaths, leadsInto, searched } from './expand-paths.ts';
 
 /**
  * Fails with DESTINATION_IN_INPUT when `destination` (an absolute folder that need not exist) is or will be among what
@@ -17,7 +17,7 @@ export async function refuseOverlap(paths: readonly string[], destination: strin
   for (const path of paths) {
     const { base, pattern } = await searched(path);
     const below = inside(folder, await realPathOf(base));
-    if (below === null || !leadsInto(pattern.split('/'), below === '' ? [] : below.split('/'))) continue;
+    if (below === null || !leadsInto(pattern, below)) continue;
     throw overlap(
       `The destination ${destination} is searched for input: input.path ${path} would find the result in it.`,
       destination,
@@ -31,20 +31,6 @@ export async function refuseOverlap(paths: readonly string[], destination: strin
 
 function overlap(message: string, destination: string): Failure {
   return new Failure('DESTINATION_IN_INPUT', message, { place: { file: destination, field: 'output.path' } });
-}
-
-/** Could the pattern find a file below the folder that is reached by `folders`? */
-function leadsInto(pattern: readonly string[], folders: readonly string[]): boolean {
-  const [segment, ...rest] = pattern;
-  const [folder, ...deeper] = folders;
-  if (segment === undefined) return false;
-  if (folder === undefined) return true;
-  if (isBookkeeping(folder)) return false;
-  // Braces that hold a slash are not taken apart: they count as anything.
-  if (segment === '**' || segment.split('{').length !== segment.split('}').length) {
-    return leadsInto(rest, folders) || leadsInto(pattern, deeper);
-  }
-  return matchesGlob(folder, segment) && leadsInto(rest, deeper);
 }
 
 /** The way from `folder` to `path`, '' for itself; null when it does not lie there. */
