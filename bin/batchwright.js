@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // What the package's command starts. Written so that every Node.js since version 13 can parse and run it: an old one is
 // told what it lacks in one line, before it would trip over the syntax or a native module of the program itself.
-const [major, minor] = process.versions.node.split('.').map(Number);
+const [major] = process.versions.node.split('.').map(Number);
 
-if (major < 22 || (major === 22 && minor < 18)) {
-  console.error(`batchwright needs Node.js 22.18 or newer; this is ${process.versions.node} (${process.execPath}).`);
+if (major < 24) {
+  console.error(`batchwright needs Node.js 24 or newer; this is ${process.versions.node} (${process.execPath}).`);
   process.exitCode = 2;
 } else {
   await import('../dist/cli/main.js');

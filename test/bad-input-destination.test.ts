@@ -214,6 +214,14 @@ describe.skipIf(!canBecomeNobody)(
       expectRefused(folder, { exit: 2, code: 'SOURCE_UNREADABLE', names: [join(bench.folder, 'shut')] });
       const inside = await bench.run({ input: 'shut/in.parquet' }, { under: NOBODY });
       expectRefused(inside, { exit: 2, code: 'SOURCE_UNREADABLE', names: ['shut/in.parquet'] });
+      // Its rows would be missing without anybody noticing.
+      writeFileSync(join(bench.folder, 'readable.parquet'), readFileSync(at('in.parquet')));
+      const among = await bench.run({ input: '.' }, { under: NOBODY });
+      expectRefused(among, {
+        exit: 2,
+        code: 'SOURCE_UNREADABLE',
+        names: [join(bench.folder, 'shut')],
+      });
       expectNothingAt(bench.out);
     });
 
@@ -283,14 +291,17 @@ describe.skipIf(!canMount)('a disk that is full (needs root, to mount a small on
   });
 
   // Room for the ledger's tables, then for a submission, then for the first task or worker.
-  test.concurrent.each(['32k', '64k', '200k', '300k'])('of %s, where the ledger is: the command ends', async (size) => {
-    const bench = shop.bench(`full-ledger-${size}`);
-    const state = join(bench.folder, 'state');
-    mkdirSync(state);
-    const result = await bench.run({}, { under: withSmallDisk(state, size) });
-    expectRefused(result, { exit: 1, code: 'DISK_FULL', names: [/space/i] });
-    expectNothingAt(bench.out);
-  });
+  test.concurrent.each(['32k', '64k', '200k', '300k'])(
+    'of %s, where the ledger is: the command ends',
+    async (size) => {
+      const bench = shop.bench(`full-ledger-${size}`);
+      const state = join(bench.folder, 'state');
+      mkdirSync(state);
+      const result = await bench.run({}, { under: withSmallDisk(state, size) });
+      expectRefused(result, { exit: 1, code: 'DISK_FULL', names: [/space/i] });
+      expectNothingAt(bench.out);
+    },
+  );
 
   test.concurrent('at the destination: the old output stays', async () => {
     const bench = shop.bench('full-destination');

@@ -1,10 +1,12 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { identityModel } from './onnx-builder.ts';
 import { runCli } from './support/cli.ts';
 import { sql } from './support/parquet.ts';
 import { expectCompleted, expectNothingAt, expectRefused, workshop } from './support/workshop.ts';
+
+vi.setConfig({ maxConcurrency: 3, testTimeout: 180_000 });
 
 const shop = workshop('bad-files', {
   model: '../identity.onnx',
@@ -210,6 +212,11 @@ describe('bytes that are no Parquet', () => {
   test('verify of a folder without a manifest says so', async () => {
     const result = await runCli(['verify', '--json', '.'], shop.home);
     expectRefused(result, { exit: 4, code: 'VERIFY_NOT_A_RESULT', names: [shop.home] });
+  });
+
+  test('verify with a key that is no key says so', async () => {
+    const result = await runCli(['verify', '--json', '.', '--key', 'good.parquet'], shop.home);
+    expectRefused(result, { exit: 2, code: 'KEY_UNUSABLE', names: ['good.parquet'] });
   });
 });
 

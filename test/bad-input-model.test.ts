@@ -49,8 +49,16 @@ describe('a model that cannot be run', () => {
     { hazard: 'cut off at a tenth', bytes: linear.subarray(0, linear.length / 10), code: 'MODEL_INVALID' },
     { hazard: 'cut off in the middle', bytes: linear.subarray(0, linear.length / 2), code: 'MODEL_INVALID' },
     { hazard: 'cut off by one byte', bytes: linear.subarray(0, -1), code: 'MODEL_INVALID' },
-    { hazard: 'a pickle', bytes: Buffer.from('\x80\x04\x95\x1a\0\0\0\0\0\0\0\x8c\x08sklearn.linear_model\x94.', 'latin1'), code: 'MODEL_INVALID' },
-    { hazard: 'an HDF5 file', bytes: Buffer.from('\x89HDF\r\n\x1a\n\0\0\0\0\0\x08\x08\0\x04\0\x10\0', 'latin1'), code: 'MODEL_INVALID' },
+    {
+      hazard: 'a pickle',
+      bytes: Buffer.from('\x80\x04\x95\x1a\0\0\0\0\0\0\0\x8c\x08sklearn.linear_model\x94.', 'latin1'),
+      code: 'MODEL_INVALID',
+    },
+    {
+      hazard: 'an HDF5 file',
+      bytes: Buffer.from('\x89HDF\r\n\x1a\n\0\0\0\0\0\x08\x08\0\x04\0\x10\0', 'latin1'),
+      code: 'MODEL_INVALID',
+    },
     { hazard: 'an operator that does not exist', bytes: unknownOperatorModel(), code: 'MODEL_UNSUPPORTED' },
   ] as const)('$hazard: $code, naming the file', async ({ hazard, bytes, code }) => {
     const bench = shop.bench(hazard.replaceAll(' ', '-'));
@@ -64,7 +72,11 @@ describe('a model that cannot be run', () => {
     mkdirSync(join(bench.folder, 'm.onnx'));
     expectRefused(await bench.run({}), { exit: 2, code: 'MODEL_NOT_FOUND', names: ['m.onnx', 'not a file'] });
     writeFileSync(join(bench.folder, 'm.pkl'), linear);
-    expectRefused(await bench.run({ model: 'm.pkl' }), { exit: 2, code: 'SPEC_NOT_BUILT', names: ['m.pkl', '.onnx'] });
+    expectRefused(await bench.run({ model: 'm.pkl' }), {
+      exit: 2,
+      code: 'SPEC_NOT_BUILT',
+      names: ['m.pkl', '.onnx'],
+    });
     expectNothingAt(bench.out);
   });
 });
@@ -98,7 +110,9 @@ describe('external data', () => {
     expectRefused(missing, { exit: 2, code: 'MODEL_EXTERNAL_DATA', names: ['m.onnx', 'w.bin'] });
     writeFileSync(join(bench.folder, 'w.bin'), Float32Array.of(3));
     expectCompleted(await bench.run({}));
-    expect(await sql(`SELECT sum(y) AS y FROM read_parquet('${bench.out}/part-*.parquet')`)).toEqual([{ y: 135 }]);
+    expect(await sql(`SELECT sum(y) AS y FROM read_parquet('${bench.out}/part-*.parquet')`)).toEqual([
+      { y: 135 },
+    ]);
   });
 });
 
@@ -123,7 +137,11 @@ describe('columns that do not fit the model', () => {
     const bench = shop.bench('outputs');
     writeFileSync(join(bench.folder, 'm.onnx'), identityModel());
     const result = await bench.run({ columns: 'probability=p' });
-    expectRefused(result, { exit: 2, code: 'MODEL_BINDING', names: ['probability', 'y'] });
+    expectRefused(result, {
+      exit: 2,
+      code: 'SPEC_INVALID',
+      names: ['probability', 'output.columns', 'It gives: y'],
+    });
     expectNothingAt(bench.out);
   });
 });

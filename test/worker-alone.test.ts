@@ -49,7 +49,7 @@ test('a worker needs nothing but the URL, its token and the storage, which it ma
       input: { source: 'parquet', path: join(store, 'data'), key: 'id', features: featureNames(20) },
       output: { destination: 'parquet', path: join(store, 'out') },
     },
-    { fresh: false, adopt: false },
+    { requestId: 'worker-alone', fresh: false, adopt: false },
   );
   const { managerUrl, token } = await wanted;
 

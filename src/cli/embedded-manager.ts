@@ -31,7 +31,9 @@ export interface EmbeddedManager {
   readonly endpoint: Endpoint;
   /** Aborted, with the failure, when the disk of the state folder is full: no job goes on until there is space. */
   readonly diskFull: AbortSignal;
-  /** Hands all work back, stops everything, lets go of the state folder. Safe to call twice. */
+  /** Hands all work back; questions are still answered. Safe to call twice. */
+  drain(): Promise<void>;
+  /** Drains, stops everything, lets go of the state folder. Safe to call twice. */
   close(): Promise<void>;
 }
 
@@ -61,13 +63,17 @@ export async function openEmbeddedManager(
   options: EmbeddedOptions,
 ): Promise<EmbeddedManager> {
   const { work, storageRoot = WHOLE_FILE_SYSTEM, workspace = folder.workspace } = options;
-  const lock = acquireManagerLock(folder.path);
+  // Whatever fails on the way, what was opened before is closed: a thread or the lock left behind would hold the process.
+  await using opened = new AsyncDisposableStack();
+  opened.use(acquireManagerLock(folder.path));
   const diskFull = new AbortController();
-  const ledger = await openLedger({
-    folder: folder.path,
-    random: systemRandom,
-    onDiskFull: (failure) => diskFull.abort(failure),
-  });
+  const ledger = opened.use(
+    await openLedger({
+      folder: folder.path,
+      random: systemRandom,
+      onDiskFull: (failure) => diskFull.abort(failure),
+    }),
+  );
   const log = openFileLog(join(folder.logs, 'manager.log'), { pid: process.pid });
   const storage = createLocalStorage({ root: storageRoot });
   const program = thisProgram();
@@ -107,7 +113,12 @@ export async function openEmbeddedManager(
     },
   });
   const server = createServer({ manager, tokens, clock: systemClock, log });
+  opened.defer(async () => {
+    server.server.closeAllConnections();
+    await server.close();
+  });
   managerUrl = await server.listen({ host: '127.0.0.1', port: 0 });
+  opened.defer(() => manager.drain());
   await manager.start(managerUrl);
 
   const endpoint: Endpoint = {
@@ -122,19 +133,15 @@ export async function openEmbeddedManager(
   };
   writeEndpoint(folder, endpoint);
 
+  const toClose = opened.move();
   let closing: Promise<void> | null = null;
   return {
     endpoint,
     diskFull: diskFull.signal,
+    drain: () => manager.drain(),
     close() {
-      closing ??= (async () => {
-        await manager.drain();
-        removeEndpoint(folder);
-        server.server.closeAllConnections();
-        await server.close();
-        await ledger[Symbol.asyncDispose]();
-        lock[Symbol.dispose]();
-      })();
+      removeEndpoint(folder);
+      closing ??= toClose.disposeAsync();
       return closing;
     },
   };

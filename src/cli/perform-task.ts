@@ -8,6 +8,7 @@ import { audit } from '../manager/tasks/audit.ts';
 import { outputSchema } from '../manager/tasks/output-schema.ts';
 import { pin } from '../manager/tasks/pin.ts';
 import { publish } from '../manager/tasks/publish.ts';
+import { OutcomeUnknown } from '../manager/tasks/task-loop.ts';
 import { createLocalRegistry } from '../registry/local/local-registry.ts';
 import { runtimes } from '../runtimes/runtimes.ts';
 import { createFilesSink } from '../sinks/files/files-sink.ts';
@@ -72,7 +73,9 @@ export async function performTask(
           { storage, engine, sink, manifest: signedManifest(job) },
           signal,
         );
-        await link.published(lease, published);
+        await link.published(lease, published).catch((error: unknown) => {
+          throw new OutcomeUnknown('the manager was not told that the result is published', { cause: error });
+        });
         return;
       }
       default:

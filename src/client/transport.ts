@@ -46,11 +46,13 @@ export function createTransport(options: TransportOptions): Call {
       }
       if (response.ok) return JSON.parse(text);
       if (response.status >= 500) {
-        cause = new Error(`HTTP ${response.status}: ${text.slice(0, 300)}`);
+        cause = failureOf(text, response.status);
         continue;
       }
       throw failureOf(text, response.status);
     }
+    // It does answer, and says what is the matter.
+    if (cause instanceof Failure) throw cause;
     throw new Failure('MANAGER_UNREACHABLE', `The manager at ${managerUrl} does not answer.`, { cause });
   };
 }

@@ -271,7 +271,11 @@ export const ERROR_CODES = {
     meaning: 'Another manager holds the state folder and does not answer.',
     next: 'Stop the process named, or choose another --state.',
   },
-  STATE_UNUSABLE: { scope: 'job', meaning: 'The state folder cannot be made, read or written.', next: 'Correct what the message names, or choose another --state.' },
+  STATE_UNUSABLE: {
+    scope: 'job',
+    meaning: 'The state folder cannot be made, read or written.',
+    next: 'Correct what the message names, or choose another --state.',
+  },
   STATE_TOO_NEW: {
     scope: 'job',
     meaning: 'The state folder was written by a newer version.',

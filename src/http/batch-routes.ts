@@ -6,6 +6,7 @@ import { parseBody } from './parse-body.ts';
 import type { Authorize } from './server.ts';
 
 const submitQuery = z.strictObject({
+  request_id: z.string().min(8).max(100).optional(),
   fresh: z.enum(['true', 'false']).default('false'),
   adopt: z.enum(['true', 'false']).default('false'),
 });
@@ -18,9 +19,15 @@ export function addBatchRoutes(server: FastifyInstance, manager: Manager, author
 
   server.post(base, async (request, reply) => {
     const { tenant } = authorize(request, 'admin');
-    const { fresh, adopt } = parseBody(submitQuery, request.query);
+    const { request_id: requestId, fresh, adopt } = parseBody(submitQuery, request.query);
     const spec = parseJobSpec(request.body, { folder: '/' });
-    const answer = await manager.submit({ tenant, spec, fresh: fresh === 'true', adopt: adopt === 'true' });
+    const answer = await manager.submit({
+      tenant,
+      requestId: requestId ?? null,
+      spec,
+      fresh: fresh === 'true',
+      adopt: adopt === 'true',
+    });
     return reply.code(answer.resumed ? 200 : 201).send(answer);
   });
 
@@ -32,6 +39,11 @@ export function addBatchRoutes(server: FastifyInstance, manager: Manager, author
   server.get(`${base}/:jobId`, async (request) => {
     const { tenant } = authorize(request, 'admin');
     return manager.status(tenant, parseBody(jobParams, request.params).jobId);
+  });
+
+  server.post(`${base}/:jobId/resume`, async (request) => {
+    const { tenant } = authorize(request, 'admin');
+    return manager.resume(tenant, parseBody(jobParams, request.params).jobId);
   });
 
   server.post(`${base}/:jobId/cancel`, async (request) => {

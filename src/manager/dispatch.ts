@@ -1,5 +1,6 @@
 import type { WorkerExit } from '../compute/compute.ts';
-import { Failure } from '../core/errors.ts';
+import { asFailure, Failure } from '../core/errors.ts';
+import { backoffMs } from '../core/failure-rules.ts';
 import { isTerminal } from '../core/states.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
@@ -21,11 +22,11 @@ const TOKEN_MS = 30 * 24 * 3_600_000;
  */
 export async function dispatchOnce(
   managerUrl: string,
-  wanted: (jobId: string) => boolean,
+  wanted: (job: JobRow) => boolean,
   running: RunningJobs,
   deps: ManagerDeps,
 ): Promise<void> {
-  const open = (await deps.ledger.openJobs()).filter(({ jobId }) => wanted(jobId));
+  const open = (await deps.ledger.openJobs()).filter(wanted);
   const active = new Map<string, number>();
   for (const job of open) {
     const count = active.get(job.tenant) ?? 0;
@@ -33,13 +34,21 @@ export async function dispatchOnce(
     active.set(job.tenant, count + 1);
     const known = runningJob(running, job.tenant, job.jobId, deps.clock.monotonicMs());
     if (await endIfOverdue(job, known, deps)) continue;
-    equip(managerUrl, job, known, deps);
+    try {
+      equip(managerUrl, job, known, deps);
+    } catch (error) {
+      // One job that cannot be given its processes must not keep the others from theirs.
+      const failure = asFailure(error, 'WORKER_FAILED');
+      deps.log.error({ jobId: job.jobId, err: error }, 'the job cannot be worked on');
+      await deps.ledger.failJob(job.tenant, job.jobId, failure.toJSON(), timeOf(deps.clock));
+    }
   }
   const unfinished = new Set(open.map(({ jobId }) => jobId));
   for (const [jobId, known] of running) {
     if (unfinished.has(jobId)) continue;
     running.delete(jobId);
-    void disband(known, deps);
+    // Nothing that its workers still do can count.
+    void disband(known, 0, deps);
   }
 }
 
@@ -58,6 +67,7 @@ async function endIfOverdue(job: JobRow, known: RunningJob, deps: ManagerDeps): 
 }
 
 function equip(managerUrl: string, job: JobRow, known: RunningJob, deps: ManagerDeps): void {
+  if (known.disbanded) return;
   const { compute, settings } = deps;
   const logFile = `${settings.logFolder}/${job.jobId}.log`;
   const { spec } = job.spec as StoredSpec;
@@ -141,11 +151,16 @@ async function workerEnded(exit: WorkerExit, known: RunningJob, deps: ManagerDep
 }
 
 async function taskEnded(exit: WorkerExit, known: RunningJob, deps: ManagerDeps): Promise<void> {
+  const { clock, ledger } = deps;
+  if (!known.disbanded) {
+    const how = exit.signal === null ? `with exit code ${exit.code}` : `by signal ${exit.signal}`;
+    const report = new Failure('WORKER_LOST', `The task process ended ${how}.`).toJSON();
+    const freed = await ledger.workerDied(exit.worker, report, timeOf(clock));
+    // What dies before it has claimed anything is counted by nobody: it waits longer and longer.
+    known.idleTaskDeaths = freed > 0 || exit.code === 0 ? 0 : known.idleTaskDeaths + 1;
+    if (known.idleTaskDeaths > 0) await clock.sleep(backoffMs(known.idleTaskDeaths, 1));
+  }
   known.task = null;
-  if (known.disbanded) return;
-  const how = exit.signal === null ? `with exit code ${exit.code}` : `by signal ${exit.signal}`;
-  const report = new Failure('WORKER_LOST', `The task process ended ${how}.`).toJSON();
-  await deps.ledger.workerDied(exit.worker, report, timeOf(deps.clock));
   deps.changes.changed(known.jobId);
 }
 
@@ -162,11 +177,11 @@ function token(role: 'worker' | 'task', job: JobRow, { tokens, clock }: ManagerD
 }
 
 /** Takes a job's processes away. Tasks may be killed at any moment: whoever takes over continues. */
-export async function disband(known: RunningJob, deps: ManagerDeps): Promise<void> {
+export async function disband(known: RunningJob, graceMs: number, deps: ManagerDeps): Promise<void> {
   known.disbanded = true;
   const fleet = known.fleet;
   known.fleet = null;
-  await fleet?.stop(WORKER_GRACE_MS);
+  await fleet?.stop(graceMs);
   known.task?.kill();
   deps.log.debug({ jobId: known.jobId }, 'processes gone');
 }

@@ -1,6 +1,7 @@
 import { Failure } from '../core/errors.ts';
 import type { JobStatus, SubmitAnswer } from '../core/wire.ts';
-import { disband, dispatchOnce } from './dispatch.ts';
+import type { JobRow } from '../state/ledger/ledger.ts';
+import { disband, dispatchOnce, WORKER_GRACE_MS } from './dispatch.ts';
 import { jobStatus } from './job-status.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { retainOnce } from './retain.ts';
@@ -13,6 +14,8 @@ import { createWorkerService, type WorkerService } from './worker-service.ts';
 const DISPATCH_EVERY_MS = 500;
 const REAP_EVERY_MS = 1_000;
 const RETAIN_EVERY_MS = 60_000;
+/** A caller repeats a request for some minutes at the most. */
+const KEPT_SUBMISSIONS = 1_000;
 
 /** The use cases of the server process, and its loops. It carries no bytes of data and loads no model. */
 export interface Manager {
@@ -22,6 +25,8 @@ export interface Manager {
   status(tenant: string, jobId: string): Promise<JobStatus>;
   list(tenant: string, limit: number): Promise<JobStatus[]>;
   cancel(tenant: string, jobId: string): Promise<JobStatus>;
+  /** Works on this job, if it is unfinished. */
+  resume(tenant: string, jobId: string): Promise<JobStatus>;
   /** Starts the loops; whatever is unfinished goes on. `managerUrl` is where workers find this manager. */
   start(managerUrl: string): Promise<void>;
   /** Hands all work back and stops. Unfinished jobs stay as they are, for the next manager. */
@@ -32,8 +37,13 @@ export function createManager(deps: ManagerDeps): Manager {
   const { ledger, clock, changes, settings, log } = deps;
   const running: RunningJobs = new Map();
   const submittedHere = new Set<string>();
-  const wanted = (jobId: string) =>
-    settings.worksOn === 'all' || (settings.worksOn === 'submitted-here' && submittedHere.has(jobId));
+  /** A job whose publishing has begun is finished by whoever comes: it can neither be cancelled nor replaced. */
+  const wanted = (job: JobRow) =>
+    settings.worksOn === 'all' ||
+    (settings.worksOn === 'submitted-here' &&
+      (submittedHere.has(job.jobId) || (job.state === 'completing' && job.checks !== null)));
+  /** Answers of submissions by the caller's request id: a repeated request joins the first one. */
+  const submissions = new Map<string, Promise<SubmitAnswer>>();
   const stop = new AbortController();
   const draining = () => stop.signal.aborted;
   let loops: Promise<void>[] = [];
@@ -63,11 +73,25 @@ export function createManager(deps: ManagerDeps): Manager {
   return {
     workers: createWorkerService(deps, running, draining),
     tasks: createTaskService(deps, draining),
-    async submit(request) {
-      const answer = await submit(request, deps);
-      submittedHere.add(answer.job_id);
-      changes.changed(answer.job_id);
+    submit(request) {
+      const key = request.requestId === null ? null : JSON.stringify([request.tenant, request.requestId]);
+      const known = key === null ? undefined : submissions.get(key);
+      if (known !== undefined) return known;
+      const answer = submit(request, deps).then((answered) => {
+        submittedHere.add(answered.job_id);
+        changes.changed(answered.job_id);
+        return answered;
+      });
+      if (key !== null) submissions.set(key, answer);
+      const [oldest] = submissions.keys();
+      if (submissions.size > KEPT_SUBMISSIONS && oldest !== undefined) submissions.delete(oldest);
       return answer;
+    },
+    async resume(tenant, jobId) {
+      const status = await statusOf(tenant, jobId);
+      submittedHere.add(jobId);
+      changes.changed(jobId);
+      return status;
     },
     status: statusOf,
     async list(tenant, limit) {
@@ -121,8 +145,9 @@ export function createManager(deps: ManagerDeps): Manager {
       // Wakes every long poll, so that workers hear at once that there is no more work here.
       for (const jobId of running.keys()) changes.changed(jobId);
       changes.changed('');
-      await Promise.all([...running.values()].map((known) => disband(known, deps)));
+      // The loops first: what they start now would be stopped by nobody.
       await Promise.all(loops);
+      await Promise.all([...running.values()].map((known) => disband(known, WORKER_GRACE_MS, deps)));
     },
   };
 }

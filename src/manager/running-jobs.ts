@@ -22,6 +22,8 @@ export interface RunningJob {
   readonly readyWorkers: Set<string>;
   /** Workers in a row that ended before they asked for work. */
   startFailures: number;
+  /** Task processes in a row that ended before they had claimed anything. */
+  idleTaskDeaths: number;
   settings: EffectiveSettings | null;
   /** Size of the input; null while it is not known. */
   inputBytes: number | null;
@@ -42,6 +44,7 @@ export function runningJob(jobs: RunningJobs, tenant: string, jobId: string, tic
     progress: new Map(),
     readyWorkers: new Set(),
     startFailures: 0,
+    idleTaskDeaths: 0,
     settings: null,
     inputBytes: null,
   };

@@ -10,6 +10,8 @@ import { timeOf } from './time-of.ts';
 
 export interface SubmitRequest {
   readonly tenant: string;
+  /** Of the caller; the same id gets the same answer. Null: each request stands for itself. */
+  readonly requestId: string | null;
   readonly spec: JobSpec;
   readonly fresh: boolean;
   readonly adopt: boolean;
@@ -28,13 +30,15 @@ export interface StoredSpec {
 export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise<SubmitAnswer> {
   const { tenant, spec, fresh, adopt } = request;
   const { ledger, registry, random, settings } = deps;
-  const model = await registry.resolve(spec.model_id);
   const identity = jobIdentity(tenant, spec);
   const jobId = `job-${Buffer.from(random.bytes(10)).toString('hex')}`;
 
   const unfinished = fresh ? null : await unfinishedJob(tenant, identity, deps);
+  // All rows are scored, only publishing is left: what became of input and model since is no matter.
+  const scored = unfinished?.state === 'completing';
+  const model = scored ? { sha256: unfinished.modelSha256 } : await registry.resolve(spec.model_id);
   if (unfinished === null) await deps.checkDestination(spec, jobId, adopt);
-  else await checkNothingChanged(unfinished, spec, model.sha256, deps);
+  else if (!scored) await checkNothingChanged(unfinished, spec, model.sha256, deps);
 
   const stored: StoredSpec = { spec, adopt };
   const outcome = await ledger.submit({
@@ -92,8 +96,7 @@ async function checkNothingChanged(
       },
     );
   }
-  // Once all rows are scored and audited, only publishing is left: what happened to the input since is no matter.
-  if (job.bound === null || job.state === 'completing') return;
+  if (job.bound === null) return;
   await deps.registry.checkUnchanged((job.bound as BoundJob).model);
   const snapshot = await deps.ledger.snapshot(job.tenant, job.jobId);
   if (snapshot !== null) await deps.checkSourceUnchanged(spec, snapshot);

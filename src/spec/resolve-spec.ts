@@ -97,7 +97,7 @@ function pathProblems({ model_id, input, output }: RawJobSpec, origin: SpecOrigi
   if (!/\.onnx$/i.test(model_id)) {
     const what = /^[^/\\]+@[^/\\]+$|^[\w-]+$/.test(model_id)
       ? `is ${model_id}, the name of a model in a registry, which this version does not support yet`
-      : 'is no .onnx file; this version does not support other kinds of model yet';
+      : `is ${model_id}, no .onnx file; this version does not support other kinds of model yet`;
     problems.push(
       fieldProblem('SPEC_NOT_BUILT', ['model_id'], what, origin, 'Give the path of an .onnx file.'),
     );

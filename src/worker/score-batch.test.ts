@@ -115,3 +115,14 @@ test('a model that refuses everything stops at the budget, and says up to which 
   expect(covered).toBe(3);
   expect(seen).toEqual([0, 1, 2]);
 });
+
+test('what is no answer of the model at all is MODEL_FAILED, and no record is blamed for it', async () => {
+  const broken = sessionWith(new Map());
+  broken.infer = async () => {
+    throw new Error('the runtime lost its session');
+  };
+  await expect(score([1, 2, 3], broken)).rejects.toMatchObject({
+    code: 'MODEL_FAILED',
+    message: 'the runtime lost its session',
+  });
+});

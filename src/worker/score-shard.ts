@@ -4,7 +4,7 @@ import type { Completion, Lease, StoredFile, Timings } from '../core/lease.ts';
 import type { Clock } from '../core/ports.ts';
 import { rangeRows, type Segment, segmentsOf } from '../core/snapshot.ts';
 import type { WorkerContext } from '../core/wire.ts';
-import type { DataEngine, OutputColumn, RejectedRow, ShardReader } from '../data/engine.ts';
+import type { DataEngine, OutputColumn, RejectedRow, ShardReader, ShardSegment } from '../data/engine.ts';
 import type { Session } from '../runtimes/runtime.ts';
 import type { StagedObject, Storage } from '../storage/storage.ts';
 import type { BatchSize } from './batch-size.ts';
@@ -64,8 +64,7 @@ export async function scoreShard(lease: Lease, held: HeldLease, deps: ScoreShard
     const timings = { readMs: 0, modelMs: 0, writeMs: 0 };
     const end = await scoreRows(lease, held, reader, deps, timings);
     if (held.lost.aborted || end === lease.range.start) return { kind: 'nothing' };
-    for (const segment of segments) await deps.checkUnchanged(segment.path, segment);
-    return await writePart(lease, reader, end, deps, timings);
+    return await writePart(lease, segments, reader, end, deps, timings);
   } finally {
     await reader[Symbol.asyncDispose]();
   }
@@ -139,8 +138,12 @@ function rejectAll(
   return (rowNumbers.at(-1) as number) + 1;
 }
 
+/**
+ * Writing reads the input once more, for key, included columns and rejects: so the files are compared after it, not before.
+ */
 async function writePart(
   lease: Lease,
+  segments: readonly ShardSegment[],
   reader: ShardReader,
   end: number,
   deps: ScoreShardDeps,
@@ -160,6 +163,7 @@ async function writePart(
       rejectsPath: rejects.path,
       attempt: lease.attempt,
     });
+    for (const segment of segments) await deps.checkUnchanged(segment.path, segment);
   } catch (error) {
     await part.discard();
     await rejects.discard();

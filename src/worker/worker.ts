@@ -41,13 +41,19 @@ export async function runWorker(deps: WorkerDeps): Promise<void> {
   let engine: DataEngine;
   let session: Session;
   let keeper: LeaseKeeper;
+  const startingKeeper = deps.startKeeper(context);
   try {
     [engine, session, keeper] = await Promise.all([
       deps.openEngine(context),
       deps.openSession(context),
-      deps.startKeeper(context),
+      startingKeeper,
     ]);
   } catch (error) {
+    // Its thread would hold the process.
+    await startingKeeper.then(
+      (started) => started.close(),
+      () => {},
+    );
     await deps.link.startFailed(asFailure(error, 'WORKER_FAILED').toJSON());
     throw error;
   }
@@ -65,21 +71,28 @@ export async function runWorker(deps: WorkerDeps): Promise<void> {
     },
   };
 
-  let finishing: Promise<void> = Promise.resolve();
-  while (!deps.drain.aborted) {
-    const lease = await claim(deps);
-    if (lease === null) break;
-    const held = keeper.hold(lease);
-    const outcome = await attempt(lease, held, shardDeps, deps);
+  try {
+    let finishing: Promise<void> = Promise.resolve();
+    while (!deps.drain.aborted) {
+      const lease = await claim(deps);
+      if (lease === null) break;
+      // In careful mode a death is to be expected: it must fall on this shard alone.
+      if (lease.careful) await finishing;
+      const held = keeper.hold(lease);
+      const outcome = await attempt(lease, held, shardDeps, deps);
+      await finishing;
+      finishing = outcome === null ? Promise.resolve() : finish(lease, held, outcome, deps);
+      // Nobody waits for the last one before the loop ends; a rejection must not be reported as unhandled till then.
+      finishing.catch(() => {});
+      if (lease.careful) await finishing;
+    }
     await finishing;
-    finishing = outcome === null ? Promise.resolve() : finish(lease, held, outcome, deps);
-    // Nobody waits for the last one before the loop ends; a rejection must not be reported as unhandled till then.
-    finishing.catch(() => {});
+  } finally {
+    // Also when the manager refuses: the keeper's thread would hold the process.
+    await keeper.close();
+    await session[Symbol.asyncDispose]();
+    await engine[Symbol.asyncDispose]();
   }
-  await finishing;
-  await keeper.close();
-  await session[Symbol.asyncDispose]();
-  await engine[Symbol.asyncDispose]();
 }
 
 async function awaitContext({ link, drain }: WorkerDeps): Promise<WorkerContext | null> {

@@ -9,7 +9,7 @@ import { type Connection, connect } from '../connect.ts';
 import { jobReport } from '../job-report.ts';
 import type { Output } from '../output.ts';
 import { openProgressView } from '../progress-view.ts';
-import { systemClock } from '../system-ports.ts';
+import { systemClock, systemRandom } from '../system-ports.ts';
 
 export interface RunOptions {
   readonly spec: JobSpec;
@@ -32,7 +32,11 @@ export async function runCommand(options: RunOptions, output: Output): Promise<n
   const interrupt = watchInterrupts(output);
   let connection = await connect(options.state, true);
   try {
-    const submitOptions = { fresh: options.fresh, adopt: options.adopt };
+    const submitOptions = {
+      requestId: Buffer.from(systemRandom.bytes(12)).toString('hex'),
+      fresh: options.fresh,
+      adopt: options.adopt,
+    };
     const { job_id: jobId, resumed } = await connection.client.submit(options.spec, submitOptions);
     output.event(resumed ? 'resumed' : 'submitted', { job_id: jobId });
     output.note(`${resumed ? 'Going on with the unfinished' : 'Submitted'} ${jobId} "${options.spec.name}"`);
@@ -50,9 +54,7 @@ export async function runCommand(options: RunOptions, output: Output): Promise<n
       }
       output.note('The process that worked on the job is gone; taking over.');
       connection = await connect(options.state, true);
-      const status = await connection.client.status(jobId);
-      if (!isTerminal(status.status))
-        await connection.client.submit(options.spec, { ...submitOptions, fresh: false });
+      await connection.client.resume(jobId);
     }
   } finally {
     memory.stop();
@@ -122,6 +124,10 @@ async function conclude(
     return INTERRUPTED;
   }
   output.note('Finishing the batches in hand; Ctrl-C again to kill.');
+  await connection.embedded.drain();
+  // It may have ended in this very moment.
+  const last = await connection.client.status(jobId);
+  if (isTerminal(last.status)) return conclude(last, jobId, connection, peakMemoryBytes, output);
   await connection.close();
   output.event('interrupted', { job_id: jobId });
   output.note(`${jobId} is unfinished; run the same command to go on.`);

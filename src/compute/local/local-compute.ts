@@ -22,14 +22,18 @@ export function createLocalCompute(options: LocalComputeOptions): Compute {
 function createFleet({ program, storageRoot }: LocalComputeOptions, request: FleetRequest): Fleet {
   const running = new Map<string, Child>();
   let stopping = false;
+  let started = 0;
 
   const start = () => {
     const command = ['worker', '--manager', request.managerUrl, '--storage', storageRoot];
     const child = spawnChild(program, command, request.token, request.logFile);
-    running.set(child.identity, child);
+    started += 1;
+    // A child that could not be started has no identity of its own.
+    const name = child.process.pid === undefined ? `proc:none:${started}` : child.identity;
+    running.set(name, child);
     const ended = (code: number | null, signal: string | null) => {
-      if (!running.delete(child.identity)) return;
-      if (!stopping) request.onExit({ worker: child.identity, code, signal });
+      if (!running.delete(name)) return;
+      if (!stopping) request.onExit({ worker: name, code, signal });
     };
     child.process.once('exit', ended);
     child.process.once('error', () => ended(null, null));
@@ -38,7 +42,7 @@ function createFleet({ program, storageRoot }: LocalComputeOptions, request: Fle
   return {
     workers: () => [...running.keys()],
     scaleUp(count) {
-      while (!stopping && running.size < count) start();
+      for (let missing = count - running.size; missing > 0 && !stopping; missing -= 1) start();
     },
     async stop(graceMs) {
       stopping = true;

@@ -13,8 +13,10 @@ test('a living process is not declared dead, a killed one is', async () => {
 });
 
 test('another process under the same number is not taken for the old one', () => {
-  const [scheme, boot, pid, start] = processIdentity(process.pid).split(':');
-  expect(isProvablyDead(`${scheme}:${boot}:${pid}:${Number(start) - 1}`)).toBe(true);
+  const [scheme, boot, pid, start, namespace] = processIdentity(process.pid).split(':');
+  expect(isProvablyDead(`${scheme}:${boot}:${pid}:${Number(start) - 1}:${namespace}`)).toBe(true);
+  // In another container the same number may be anybody's.
+  expect(isProvablyDead(`${scheme}:${boot}:${pid}:${Number(start) - 1}:${namespace}1`)).toBe(false);
 });
 
 test('nothing is known about processes of another machine or boot', () => {

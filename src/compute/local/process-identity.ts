@@ -1,20 +1,22 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 /**
- * A process, told apart from every other that ever had its number: boot of the machine, pid, and start time in clock
- * ticks since boot (field 22 of /proc/PID/stat). Without /proc (macOS) host name and pid have to do, and death cannot
+ * A process, told apart from every other that ever had its number: boot of the machine, pid, start time in clock ticks
+ * since boot (field 22 of /proc/PID/stat), and the namespace that the pid is a number in: of another container's
+ * processes nothing is known. Without /proc (macOS) host name and pid have to do, and death cannot
  * be proven: leases then run out by time.
  */
 export function processIdentity(pid: number): string {
   const start = startTicks(pid);
-  return start === null ? `proc:${hostname()}:${pid}` : `proc:${bootId()}:${pid}:${start}`;
+  return start === null ? `proc:${hostname()}:${pid}` : `proc:${bootId()}:${pid}:${start}:${pidNamespace()}`;
 }
 
 /** True only if it is certain that the process is gone: it ran on this boot of this machine and no longer exists. */
 export function isProvablyDead(identity: string): boolean {
-  const [scheme, boot, pid, start] = identity.split(':');
-  if (scheme !== 'proc' || start === undefined || boot !== bootId()) return false;
+  const [scheme, boot, pid, start, namespace] = identity.split(':');
+  if (scheme !== 'proc' || start === undefined || boot !== bootId() || namespace !== pidNamespace())
+    return false;
   return startTicks(Number(pid)) !== start;
 }
 
@@ -23,6 +25,14 @@ function bootId(): string | null {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
     return null;
+  }
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '');
+  } catch {
+    return 'unknown';
   }
 }
 

@@ -6,6 +6,7 @@ import type { Sink } from '../../sinks/sink.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { outputSchema } from './output-schema.ts';
+import { OutcomeUnknown } from './task-loop.ts';
 
 export interface PublishDeps {
   readonly storage: Storage;
@@ -24,11 +25,11 @@ export async function publish(
   const { pinned } = job;
   if (pinned === null) throw new Error('a job is published after it was pinned');
   const parts = pinned.parts.flatMap(({ part }) => (part === null ? [] : [part]));
-  return deps.sink.publish(
+  const sinkJob = { jobId: job.jobId, spec: job.spec as JobSpec };
+  const published = deps.sink.publish(
     {
-      jobId: job.jobId,
+      ...sinkJob,
       tenant: job.tenant,
-      spec: job.spec as JobSpec,
       adopt: job.adopt,
       fence: lease.fence,
       parts: parts.length > 0 ? parts : [await emptyPart({ job, lease }, deps)],
@@ -37,6 +38,11 @@ export async function publish(
     },
     { engine: deps.engine, signal },
   );
+  return published.catch(async (error: unknown) => {
+    // Only what is certainly not there may be called a failure: a result that is visible must not end as a failed job.
+    if ((await deps.sink.probe(sinkJob)) === 'absent') throw error;
+    throw new OutcomeUnknown('publishing failed half-way', { cause: error });
+  });
 }
 
 /** A result without rows is a dataset all the same, with columns and types: readers need one file. */

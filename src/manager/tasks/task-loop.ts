@@ -16,6 +16,12 @@ export interface TaskLoopDeps {
   readonly perform: (work: TaskWork, signal: AbortSignal) => Promise<void>;
 }
 
+/**
+ * It is not known whether the work has had its effect. That is no failure of the task: the process ends instead, and the
+ * next one looks what is there.
+ */
+export class OutcomeUnknown extends Error {}
+
 /** The life of a task process: does what the job asks for, one task after the other, until the job has ended. */
 export async function runTasks(deps: TaskLoopDeps): Promise<void> {
   for (;;) {
@@ -36,6 +42,7 @@ async function underLease(work: TaskWork, { link, clock, log, perform }: TaskLoo
     log.info({ jobId: lease.jobId, task: lease.kind, fence: lease.fence }, 'task done');
   } catch (error) {
     if (lost.signal.aborted) return;
+    if (error instanceof OutcomeUnknown) throw error;
     const failure = asFailure(error);
     log.error({ jobId: lease.jobId, task: lease.kind, code: failure.code, err: error }, 'task failed');
     await link.fail(lease, failure.toJSON(), ERROR_CODES[failure.code].scope === 'job');

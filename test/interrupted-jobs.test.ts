@@ -1,0 +1,279 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test, vi } from 'vitest';
+import { openStateFolder } from '../src/cli/state-folder.ts';
+import { systemRandom } from '../src/cli/system-ports.ts';
+import type { JobStatus } from '../src/core/wire.ts';
+import {
+  claimed,
+  claimTask,
+  completionOf,
+  present,
+  runningJob,
+  START,
+} from '../src/state/ledger/ledger-fixture-conformance.ts';
+import { openLedger } from '../src/state/sqlite/open-ledger.ts';
+import {
+  attrGraph,
+  attrInt,
+  buildModel,
+  identityModel,
+  node,
+  tensor,
+  type ValueSpec,
+} from './onnx-builder.ts';
+import { sql } from './support/parquet.ts';
+import {
+  besideOf,
+  eventOf,
+  expectCompleted,
+  expectNothingAt,
+  expectRefused,
+  workshop,
+} from './support/workshop.ts';
+
+vi.setConfig({ maxConcurrency: 3, testTimeout: 180_000 });
+
+const ROWS = 100;
+const shop = workshop('interrupted', {
+  model: 'm.onnx',
+  input: 'in',
+  key: 'id',
+  features: 'x',
+  'batch-size': '5',
+});
+afterAll(() => shop.remove());
+
+/** x [N] int64 -> y [N] float32 = x, after so many turns of a loop, whatever N is. */
+function slowModel(turns: number): Uint8Array {
+  const scalar = (name: string, type: 'int64' | 'bool'): ValueSpec => ({ name, type, shape: [] });
+  const body = {
+    inputs: [scalar('turn', 'int64'), scalar('goOn', 'bool'), scalar('before', 'int64')],
+    outputs: [scalar('goOnStill', 'bool'), scalar('after', 'int64')],
+    nodes: [node('Identity', ['goOn'], ['goOnStill']), node('Add', ['before', 'turn'], ['after'])],
+  };
+  return buildModel({
+    inputs: [{ name: 'x', type: 'int64', shape: ['N'] }],
+    outputs: [{ name: 'y', type: 'float32', shape: ['N'] }],
+    initializers: [
+      tensor('turns', 'int64', [], BigInt64Array.of(BigInt(turns))),
+      tensor('zero', 'int64', [], BigInt64Array.of(0n)),
+      tensor('true', 'bool', [], Uint8Array.of(1)),
+    ],
+    nodes: [
+      node('Loop', ['turns', 'true', 'zero'], ['sum'], [attrGraph('body', body)]),
+      node('Mul', ['sum', 'zero'], ['nothing']),
+      node('Add', ['x', 'nothing'], ['result']),
+      node('Cast', ['result'], ['y'], [attrInt('to', 1)]),
+    ],
+  });
+}
+
+/** A bench with an input of `ROWS` rows and a model of which each batch takes a few tenths of a second. */
+async function slowBench(name: string) {
+  const bench = shop.bench(name);
+  mkdirSync(join(bench.folder, 'in'));
+  await writeRows(join(bench.folder, 'in/a.parquet'), 0);
+  writeFileSync(join(bench.folder, 'm.onnx'), slowModel(SLOW_TURNS));
+  return bench;
+}
+
+/** Measured: 1,000,000 turns take about 0.6 s. */
+const SLOW_TURNS = 200_000;
+
+async function writeRows(path: string, from: number): Promise<void> {
+  await sql(
+    `COPY (SELECT i AS id, i AS x FROM range(${from}, ${from + ROWS}) t(i)) TO '${path}' (FORMAT parquet)`,
+  );
+}
+
+const scoring = ({ job }: { job?: JobStatus }) => job?.status === 'running' && job.shards.leased > 0;
+
+async function published(out: string): Promise<unknown> {
+  const [row] = await sql(
+    `SELECT count(*) AS rows, count(DISTINCT id) AS ids, bool_and(y = id) AS right FROM read_parquet('${out}/part-*.parquet')`,
+  );
+  return row;
+}
+
+describe('an unfinished job', () => {
+  test.concurrent('Ctrl-C once ends with 130 and keeps what was scored; the same command does the rest', async () => {
+    const bench = await slowBench('ctrl-c');
+    const running = bench.start({});
+    await eventOf(running, scoring);
+    running.child.kill('SIGINT');
+    const interrupted = await running.ended;
+    expect({ code: interrupted.code, signal: interrupted.signal, stderr: interrupted.stderr }).toEqual({
+      code: 130,
+      signal: null,
+      stderr: '',
+    });
+    expectNothingAt(bench.out);
+    const shown = await bench.cli(['jobs', '--json', '--state', 'state']);
+    const { jobs } = shown.events[0] as unknown as { jobs: JobStatus[] };
+    const kept = jobs[0]?.counts.scored ?? 0;
+    expect(jobs).toHaveLength(1);
+    expect(kept).toBeGreaterThan(0);
+    expect(kept).toBeLessThan(ROWS);
+
+    const again = await bench.run({});
+    const job = expectCompleted(again);
+    expect(again.events[0]).toMatchObject({ event: 'resumed', job_id: jobs[0]?.job_id });
+    expect(job.counts).toEqual({ read: ROWS, scored: ROWS, rejected: 0, filtered: 0 });
+    // What the interrupted run had scored was not scored again.
+    const progress = again.events.find(({ event }) => event === 'progress') as unknown as { job: JobStatus };
+    expect(progress.job.progress.processed_rows).toBeGreaterThanOrEqual(kept);
+    expect(await published(bench.out)).toEqual({ rows: String(ROWS), ids: String(ROWS), right: true });
+  });
+
+  test.concurrent('another model or another input meanwhile: refused by name, until --fresh', async () => {
+    const bench = await slowBench('changed');
+    const killed = bench.start({});
+    await eventOf(killed, scoring);
+    killed.child.kill('SIGKILL');
+    expect((await killed.ended).signal).toBe('SIGKILL');
+
+    const model = join(bench.folder, 'm.onnx');
+    writeFileSync(model, identityModel('int64'));
+    expectRefused(await bench.run({}), { exit: 6, code: 'MODEL_CHANGED', names: [model, '--fresh'] });
+    writeFileSync(model, slowModel(SLOW_TURNS));
+    const added = join(bench.folder, 'in/b.parquet');
+    await writeRows(added, ROWS);
+    expectRefused(await bench.run({}), { exit: 6, code: 'SOURCE_CHANGED', names: [added, '--fresh'] });
+    rmSync(added);
+    const changed = join(bench.folder, 'in/a.parquet');
+    await writeRows(changed, 5);
+    expectRefused(await bench.run({}), { exit: 6, code: 'SOURCE_CHANGED', names: [changed, '--fresh'] });
+    expectNothingAt(bench.out);
+
+    writeFileSync(model, identityModel('int64'));
+    const fresh = await bench.run({ fresh: true });
+    expect(fresh.events[0]).toMatchObject({ event: 'submitted' });
+    expectCompleted(fresh);
+    expect(await published(bench.out)).toEqual({ rows: String(ROWS), ids: String(ROWS), right: true });
+  });
+
+  test.concurrent('an input file that vanishes: SOURCE_CHANGED, naming it', async () => {
+    const bench = await slowBench('vanished');
+    const killed = bench.start({});
+    await eventOf(killed, scoring);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    rmSync(join(bench.folder, 'in/a.parquet'));
+    expectRefused(await bench.run({}), {
+      exit: 6,
+      code: 'SOURCE_CHANGED',
+      names: ['in/a.parquet', '--fresh'],
+    });
+  });
+
+  test.concurrent('cancelled from another process: the first ends with 3, and there is no output', async () => {
+    const bench = await slowBench('cancel');
+    const running = bench.start({});
+    const { job } = await eventOf(running, scoring);
+    const id = job?.job_id ?? '';
+    const unknown = await bench.cli(['cancel', '--json', '--state', 'state', 'job-0']);
+    expectRefused(unknown, { exit: 2, code: 'JOB_NOT_FOUND', names: ['job-0'] });
+    const cancelled = await bench.cli(['cancel', '--json', '--state', 'state', id]);
+    expect({ code: cancelled.code, stderr: cancelled.stderr }).toEqual({ code: 0, stderr: '' });
+    const ended = await running.ended;
+    expect(ended.code).toBe(3);
+    expect(ended.events.at(-1)).toMatchObject({
+      event: 'cancelled',
+      job: { job_id: id, status: 'cancelled' },
+    });
+    expectNothingAt(bench.out);
+    expect((await bench.cli(['show', '--json', '--state', 'state', id])).events[0]).toMatchObject({
+      job: { status: 'cancelled' },
+    });
+  });
+
+  test.concurrent('a time limit that is too short: JOB_TIMEOUT, and the old output stays', async () => {
+    const bench = await slowBench('timeout');
+    writeFileSync(join(bench.folder, 'fast.onnx'), identityModel('int64'));
+    expectCompleted(await bench.run({ model: 'fast.onnx' }));
+    const before = readdirSync(bench.out);
+    const late = await bench.run({ mode: 'overwrite', 'timeout-minutes': '0.03' });
+    expectRefused(late, { exit: 1, code: 'JOB_TIMEOUT', names: ['0.03', 'config.timeout_minutes'] });
+    expect(readdirSync(bench.out)).toEqual(before);
+    expect(besideOf(bench.out).filter((name) => !name.endsWith('.lock'))).toEqual([]);
+  });
+
+  test.concurrent('a second job for the destination of an unfinished one is refused; cancelling a finished one says so', async () => {
+    const bench = await slowBench('busy');
+    writeFileSync(join(bench.folder, 'fast.onnx'), identityModel('int64'));
+    const killed = bench.start({});
+    const { job } = await eventOf(killed, scoring);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    const busy = await bench.run({ model: 'fast.onnx' });
+    expectRefused(busy, {
+      exit: 2,
+      code: 'DESTINATION_BUSY',
+      names: [job?.job_id ?? '?', bench.out, 'batchwright cancel'],
+    });
+    expect((await bench.cli(['cancel', '--state', 'state', job?.job_id ?? ''])).code).toBe(0);
+    const done = expectCompleted(await bench.run({ model: 'fast.onnx' }));
+    const finished = await bench.cli(['cancel', '--json', '--state', 'state', done.job_id]);
+    expectRefused(finished, { exit: 1, code: 'JOB_FINISHED', names: [done.job_id, 'completed'] });
+  });
+});
+
+test.concurrent('a job that is being published can no longer be cancelled, and says so', async () => {
+  const bench = shop.bench('publishing');
+  const state = openStateFolder(join(bench.folder, 'state'));
+  const ledger = await openLedger({ folder: state.path, random: systemRandom });
+  await runningJob(ledger, [10]);
+  const lease = await claimed(ledger, START);
+  expect(await ledger.complete(lease, completionOf(lease.range), START)).toBe('accepted');
+  expect(await ledger.audited(present(await claimTask(ledger, START)), {}, START)).toBe('accepted');
+  expect(present(await claimTask(ledger, START)).kind).toBe('publish');
+  await ledger[Symbol.asyncDispose]();
+  const refused = await bench.cli(['cancel', '--json', '--state', 'state', lease.jobId]);
+  expectRefused(refused, { exit: 1, code: 'JOB_PUBLISHING', names: [lease.jobId] });
+});
+
+describe('a job file', () => {
+  const text = [
+    'model_id: m.onnx',
+    'input:',
+    '  source: parquet',
+    '  path: in',
+    '  fetures: [x]',
+    'output:',
+    '  destination: parquet',
+    '  path: out',
+    '',
+  ];
+
+  test.concurrent('an unknown key names file, line and field, and what was meant', async () => {
+    const bench = shop.bench('unknown-key');
+    writeFileSync(join(bench.folder, 'job.yaml'), text.join('\n'));
+    const flags = {
+      model: null,
+      input: null,
+      key: null,
+      features: null,
+      output: null,
+      'batch-size': null,
+      parallelism: null,
+    };
+    const error = expectRefused(await bench.run(flags, { file: 'job.yaml' }), {
+      exit: 2,
+      code: 'SPEC_UNKNOWN_KEY',
+      names: ['input.fetures', 'features'],
+    });
+    expect(error.place).toMatchObject({ file: 'job.yaml', line: 5, field: 'input.fetures' });
+    expect(readdirSync(bench.folder)).toEqual(['job.yaml']);
+  });
+
+  test.concurrent('a file that is not there, no file, and no command: the command line is to blame', async () => {
+    const bench = shop.bench('usage');
+    const absent = await bench.cli(['run', '--json', 'absent.yaml']);
+    expectRefused(absent, { exit: 2, code: 'USAGE', names: ['absent.yaml', 'does not exist'] });
+    expect((await bench.cli(['run', '--no-such-flag'])).code).toBe(2);
+    expect((await bench.cli(['jobs', '--json', '--limit', '0'])).code).toBe(2);
+    const bytes = await bench.cli(['run', '--json', '.']);
+    expectRefused(bytes, { exit: 2, code: 'USAGE', names: ['is a folder'] });
+  });
+});
