@@ -33,6 +33,21 @@ export type NumericValues =
   | Uint32Array
   | BigUint64Array;
 
+/** The array that holds values of a fixed-width type. */
+export const ELEMENT_ARRAYS = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+} as const satisfies Record<Exclude<ElementType, 'string'>, unknown>;
+
 /** `bool` travels as Uint8Array of 0 and 1; `string` as an array of JavaScript strings. */
 export type Values = NumericValues | string[];
 

@@ -1,4 +1,10 @@
-import type { Column, ElementType, RecordBatch, Values } from '../core/columns.ts';
+import {
+  type Column,
+  ELEMENT_ARRAYS,
+  type ElementType,
+  type RecordBatch,
+  type Values,
+} from '../core/columns.ts';
 
 /** Values of one column of a chunk: the bytes of fixed-width values, or strings. */
 export type ChunkColumn = Uint8Array | readonly string[];
@@ -163,24 +169,10 @@ interface Block {
   columns: readonly Column[];
 }
 
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-} as const;
-
 /** Bytes of one element of a fixed-width type. */
 export function elementBytes(type: ElementType): number {
   if (type === 'string') throw new Error('strings have no fixed width');
-  return ARRAYS[type].BYTES_PER_ELEMENT;
+  return ELEMENT_ARRAYS[type].BYTES_PER_ELEMENT;
 }
 
 export function viewOf(
@@ -190,5 +182,5 @@ export function viewOf(
   length: number,
 ): Exclude<Values, string[]> {
   if (type === 'string') throw new Error('strings have no view');
-  return new ARRAYS[type](buffer, byteOffset, length);
+  return new ELEMENT_ARRAYS[type](buffer, byteOffset, length);
 }

@@ -1,4 +1,10 @@
-import type { Column, ElementType, NumericValues, Values } from '../../core/columns.ts';
+import {
+  type Column,
+  ELEMENT_ARRAYS,
+  type ElementType,
+  type NumericValues,
+  type Values,
+} from '../../core/columns.ts';
 
 /**
  * Lays the columns of one packed input behind one another: an [F, N] block. Returns a function that is given
@@ -12,14 +18,14 @@ export function columnPacker(
   type: ElementType,
 ): (columns: readonly Column[], from: number, count: number, rows: number) => Values {
   if (type === 'string') return packStrings;
-  let scratch: NumericValues = new ARRAYS[type](0);
+  let scratch: NumericValues = new ELEMENT_ARRAYS[type](0);
   return (columns, from, count, rows) => {
     const size = count * rows;
     const first = numbers(columns, from);
     if (isOneBlock(columns, from, count, rows)) {
-      return new ARRAYS[type](first.buffer as ArrayBuffer, first.byteOffset, size);
+      return new ELEMENT_ARRAYS[type](first.buffer as ArrayBuffer, first.byteOffset, size);
     }
-    if (scratch.length < size) scratch = new ARRAYS[type](size);
+    if (scratch.length < size) scratch = new ELEMENT_ARRAYS[type](size);
     for (let i = 0; i < count; i++) scratch.set(numbers(columns, from + i) as never, i * rows);
     return scratch.subarray(0, size);
   };
@@ -47,17 +53,3 @@ function packStrings(columns: readonly Column[], from: number, count: number, ro
   }
   return packed;
 }
-
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-} as const satisfies Record<Exclude<ElementType, 'string'>, unknown>;
