@@ -215,12 +215,14 @@ describe.skipIf(!canBecomeNobody)(
       const inside = await bench.run({ input: 'shut/in.parquet' }, { under: NOBODY });
       expectRefused(inside, { exit: 2, code: 'SOURCE_UNREADABLE', names: ['shut/in.parquet'] });
       // Its rows would be missing without anybody noticing.
-      writeFileSync(join(bench.folder, 'readable.parquet'), readFileSync(at('in.parquet')));
-      const among = await bench.run({ input: '.' }, { under: NOBODY });
+      mkdirSync(join(bench.folder, 'data/shut'), { recursive: true });
+      writeFileSync(join(bench.folder, 'data/readable.parquet'), readFileSync(at('in.parquet')));
+      chmodSync(join(bench.folder, 'data/shut'), 0o700);
+      const among = await bench.run({ input: 'data' }, { under: NOBODY });
       expectRefused(among, {
         exit: 2,
         code: 'SOURCE_UNREADABLE',
-        names: [join(bench.folder, 'shut')],
+        names: [join(bench.folder, 'data/shut')],
       });
       expectNothingAt(bench.out);
     });

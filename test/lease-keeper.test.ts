@@ -93,6 +93,13 @@ test('a lost lease and a row to stop at reach the scoring thread', async () => {
   expect(JSON.parse(second.stdout)).toEqual({ lost: false, until: 150 });
 }, 30_000);
 
+test('a keeper that is closed lets its process end by itself, with time to clean up', async () => {
+  const { url } = await fakeManager('held');
+  const settings = { leaseMs: 10_000, batchTimeoutMs: 60_000, blockMs: 10, endWithParent: true };
+  const { code, signal } = await startChild(url, settings).ended;
+  expect({ code, signal }).toEqual({ code: 0, signal: null });
+}, 30_000);
+
 test('a worker inside a model call ends with its parent', async () => {
   const { url, asked } = await fakeManager('held');
   const { child, ended } = startChild(url, {

@@ -114,7 +114,8 @@ port.on('message', (message: ToKeeper) => {
     case 'close':
       clearInterval(renewals);
       clearInterval(watching);
-      parentPipe?.destroy();
+      // Closing our own end is not the death of the parent: the process has still to clean up.
+      parentPipe?.off('close', end).destroy();
       port.close();
   }
 });
