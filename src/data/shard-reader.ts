@@ -1,22 +1,23 @@
 import type { Column, RecordBatch } from '../core/columns.ts';
 import { countsBalance } from '../core/counts.ts';
 import { Failure } from '../core/errors.ts';
-import { type RowRange, rangeRows } from '../core/snapshot.ts';
+import { rangeRows } from '../core/snapshot.ts';
+import { cutSegments } from './cut-segments.ts';
 import type {
   OutputColumn,
   RejectedRow,
   ShardReader,
   ShardRequest,
-  ShardSegment,
   WriteRequest,
   WrittenPart,
 } from './engine.ts';
 import type { Bridge } from './native-bridge.ts';
 import { writePart, writeRejects } from './part-writer.ts';
+import { openScan } from './plain-scan.ts';
 import { predictionFeed } from './prediction-feed.ts';
 import { PredictionStore } from './prediction-store.ts';
+import type { RecordScan } from './record-scan.ts';
 import { DUE, REJECTED, RowStates, SCORED, UNSEEN } from './row-states.ts';
-import { ShardScan } from './shard-scan.ts';
 
 /** Opens a row range over a bridge that is the reader's own until it is disposed of; `release` gives the bridge back. */
 export function openShardReader(request: ShardRequest, bridge: Bridge, release: () => void): ShardReader {
@@ -27,7 +28,7 @@ class DuckdbShardReader implements ShardReader {
   readonly #request: ShardRequest;
   readonly #bridge: Bridge;
   readonly #release: () => void;
-  readonly #scan: ShardScan;
+  readonly #scan: RecordScan;
   readonly #states: RowStates;
   readonly #store = new PredictionStore();
   /** By the reader itself, up to `position`. */
@@ -41,7 +42,7 @@ class DuckdbShardReader implements ShardReader {
     this.#request = request;
     this.#bridge = bridge;
     this.#release = release;
-    this.#scan = new ShardScan(request, bridge);
+    this.#scan = openScan(request, bridge);
     this.#states = new RowStates(request.range);
     this.#position = request.range.start;
   }
@@ -201,19 +202,4 @@ function unanswered(row: number): Failure {
   return new Failure('ACCOUNTING', `Row ${row} was read, but neither scored nor rejected.`, {
     place: { row: String(row) },
   });
-}
-
-/** The part of the segments of a range (which starts at `origin`) that covers `rows`. */
-function cutSegments(segments: readonly ShardSegment[], origin: number, rows: RowRange): ShardSegment[] {
-  const cut: ShardSegment[] = [];
-  let at = origin;
-  for (const segment of segments) {
-    const next = at + segment.end - segment.start;
-    const start = Math.max(at, rows.start);
-    const end = Math.min(next, rows.end);
-    if (start < end)
-      cut.push({ ...segment, start: segment.start + start - at, end: segment.start + end - at });
-    at = next;
-  }
-  return cut;
 }

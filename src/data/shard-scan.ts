@@ -9,6 +9,7 @@ import type { RejectedRow, ShardRequest } from './engine.ts';
 import { type FeatureSql, featureSql } from './feature-sql.ts';
 import { nameCorruptFile } from './name-corrupt-file.ts';
 import { type Bridge, CHUNK_ROWS } from './native-bridge.ts';
+import type { RecordScan } from './record-scan.ts';
 import { type Scan, scanSql } from './scan-sql.ts';
 
 /** Bytes of decoded records that may wait beside the batch asked for. */
@@ -19,7 +20,7 @@ const READ_AHEAD_ROWS = 64 * 1024;
  * Decodes the records of a range while the caller does something else: up to 8 MB (at least one chunk) ahead. DuckDB's
  * thread hands over a chunk of at most 2,048 rows whenever JavaScript's thread is free.
  */
-export class ShardScan {
+export class ShardScan implements RecordScan {
   readonly #request: ShardRequest;
   readonly #bridge: Bridge;
   readonly #features: readonly FeatureSql[];
