@@ -81,7 +81,7 @@ test('the installed command scores, publishes and verifies; without its model ru
   await rm(join(folder, 'node_modules/onnxruntime-node'), { recursive: true });
   const without = await batchwright([...job, '--output', 'other']);
   expect(without.code).not.toBe(0);
-  expect(without.stderr).toContain('RUNTIME_MISSING');
+  expect(without.stdout).toContain('RUNTIME_MISSING');
 }, 120_000);
 
 /** Runs the installed command in a folder, and with a home (signing key), of its own. */
