@@ -20,8 +20,8 @@ const SHARDS_PER_WORKER = 4;
 /**
  * Cuts a snapshot into shards that tile it exactly, in order.
  *
- * Shards aim at parts of 64 MB, but there are at least four per worker where the rows allow. The last fifth of the rows
- * is cut four times finer: workers that are a little slower or later than others then end together with them. Cuts fall
+ * Shards aim at parts of 64 MB, but there are at least four per worker where the rows allow. The last tenth of the rows
+ * is cut eight times finer: workers that are a little slower or later than others then end together with them. Cuts fall
  * on row group borders where one is near (within a quarter of the shard), because a reader decodes whole row groups.
  */
 export function cutShards(snapshot: Snapshot, settings: CutSettings): RowRange[] {
@@ -30,8 +30,8 @@ export function cutShards(snapshot: Snapshot, settings: CutSettings): RowRange[]
   const byBytes = TARGET_PART_BYTES / Math.max(1, settings.outputBytesPerRow);
   const byWorkers = rows / (settings.workers * SHARDS_PER_WORKER);
   const coarse = Math.round(Math.min(MAX_ROWS, Math.max(MIN_ROWS, Math.min(byBytes, byWorkers))));
-  const fine = Math.max(MIN_ROWS, Math.round(coarse / 4));
-  const tail = settings.workers > 1 ? rows - Math.max(coarse, Math.round(rows / 5)) : rows;
+  const fine = Math.max(MIN_ROWS, Math.round(coarse / 8));
+  const tail = settings.workers > 1 ? rows - Math.max(coarse, Math.round(rows / 10)) : rows;
 
   const borders = rowGroupBorders(snapshot);
   const shards: RowRange[] = [];
