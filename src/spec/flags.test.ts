@@ -5,13 +5,13 @@ import { type FlagValues, type JobFile, jobSpecFromFlags } from './flags.ts';
 const NEEDED: FlagValues = { '--model': 'm.onnx', '--input': ['in/*.parquet', '/b'], '--output': 'out/' };
 const FILE: JobFile = {
   name: 'jobs/job.yaml',
-  folder: '/work/jobs',
+  folder: '/srv/jobs',
   text: 'model_id: m.onnx\ninput:\n  source: parquet\n  path: in\noutput: {destination: parquet, path: out}\ntags: {team: growth}\nconfig: {batch_size: 7, retry_count: 1}\n',
 };
 
 function refusal(values: FlagValues, file?: JobFile): Failure {
   try {
-    jobSpecFromFlags(values, '/work', file);
+    jobSpecFromFlags(values, '/srv', file);
   } catch (error) {
     if (error instanceof Failure) return error;
     throw error;
@@ -33,10 +33,10 @@ test('flags alone make a specification, with paths from the working folder', () 
     '--error-budget': '0.5%',
     '--allow-non-finite': true,
   };
-  expect(jobSpecFromFlags(values, '/work')).toMatchObject({
-    model_id: '/work/m.onnx',
+  expect(jobSpecFromFlags(values, '/srv')).toMatchObject({
+    model_id: '/srv/m.onnx',
     input: {
-      path: ['/work/in/*.parquet', '/b'],
+      path: ['/srv/in/*.parquet', '/b'],
       key: 'id',
       features: ['a', 'b', 'c'],
       where: 'a > 1, 2',
@@ -44,7 +44,7 @@ test('flags alone make a specification, with paths from the working folder', () 
       on_null: -1.5,
     },
     output: {
-      path: '/work/out',
+      path: '/srv/out',
       include: ['x', 'y'],
       columns: { 'probability[yes]': 'p_yes', label: 'label' },
       allow_non_finite: true,
@@ -55,7 +55,7 @@ test('flags alone make a specification, with paths from the working folder', () 
 });
 
 test('a column with a comma in its name can be named', () => {
-  expect(jobSpecFromFlags({ ...NEEDED, '--features': String.raw`a\,b,c` }, '/work').input.features).toEqual([
+  expect(jobSpecFromFlags({ ...NEEDED, '--features': String.raw`a\,b,c` }, '/srv').input.features).toEqual([
     'a,b',
     'c',
   ]);
@@ -64,13 +64,13 @@ test('a column with a comma in its name can be named', () => {
 test('flags override fields of a file, and each path starts at its own folder', () => {
   const spec = jobSpecFromFlags(
     { '--output': 'elsewhere', '--batch-size': '9', '--tag': 'run=2' },
-    '/work',
+    '/srv',
     FILE,
   );
   expect(spec).toMatchObject({
     name: 'job',
-    model_id: '/work/jobs/m.onnx',
-    output: { path: '/work/elsewhere' },
+    model_id: '/srv/jobs/m.onnx',
+    output: { path: '/srv/elsewhere' },
     config: { batch_size: 9, retry_count: 1 },
     tags: { team: 'growth', run: '2' },
   });
