@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { createWorkerLink } from '../../client/worker-link.ts';
 import { processIdentity } from '../../compute/local/process-identity.ts';
 import { Failure } from '../../core/errors.ts';
@@ -75,6 +76,13 @@ export async function workerCommand(options: WorkerOptions): Promise<number> {
         const { model } = context.bound;
         const path = await storage.localPath(model.key);
         refuseOtherModel(model.reference, model.sha256, await sha256OfFile(path));
+        for (const { name, sha256 } of model.companions) {
+          refuseOtherModel(
+            `${model.reference} (${name})`,
+            sha256,
+            await sha256OfFile(join(dirname(path), name)),
+          );
+        }
         const options = { binding: context.bound.binding, threads: context.threads };
         return runtimes.onnx.open({ path, sha256: model.sha256 }, options, drain.signal);
       },

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ModelCompanion } from '../../core/bound.ts';
 import { Failure } from '../../core/errors.ts';
+import { fileSha256 } from '../../storage/file-sha256.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { Registry } from '../registry.ts';
 
@@ -54,9 +55,12 @@ export function createLocalRegistry({ companionsOf }: LocalRegistryOptions): Reg
 }
 
 export async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await reading(path, () => pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash));
-  return hash.digest('hex');
+  let sha256 = '';
+  await reading(path, async () => {
+    await using file = await open(path);
+    ({ sha256 } = await fileSha256(file));
+  });
+  return sha256;
 }
 
 /** The digest; with external data, also a digest of that: the same graph may come with other weights. */
