@@ -11,8 +11,8 @@ export interface CutSettings {
 
 /** Below this a shard's fixed cost (claim, open, commit: some 15 ms) shows. */
 const MIN_ROWS = 50_000;
-/** What a retry has to repeat, at the most. */
-const MAX_ROWS = 4_000_000;
+/** What a retry has to repeat, and what a worker keeps in memory until the part is written (some 35 bytes per row), at the most. */
+const MAX_ROWS = 1_500_000;
 const TARGET_PART_BYTES = 64 * 2 ** 20;
 /** Each worker should get several shards, so that a slower one can be made up for. */
 const SHARDS_PER_WORKER = 4;

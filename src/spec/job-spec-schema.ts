@@ -88,7 +88,8 @@ const inputSchema = z
       description: 'Read only so many rows, from the start of the first file on, before `where` is applied.',
     }),
     on_null: z
-      .union([z.enum(['reject', 'nan']), z.number()])
+      // Adding zero makes 0 of -0, which JSON cannot say: the same specification must mean the same wherever it is read.
+      .union([z.enum(['reject', 'nan']), z.number().overwrite((value) => value + 0)])
       .default('reject')
       .meta({
         is: '`reject`, `nan` or a number',

@@ -20,15 +20,13 @@ export interface RunOptions {
 
 const INTERRUPTED: ExitCode = 130;
 const POLL_MS = 250;
-/** A look walks all pages of all processes: some 40 ms for a gigabyte. */
-const MEMORY_EVERY_MS = 2_000;
 
 /**
  * Runs a job to its end and reports it. The manager is this process, unless another one holds the state folder: then the
  * job runs there. If that process goes away, this one takes over. Returns the exit code.
  */
 export async function runCommand(options: RunOptions, output: Output): Promise<number> {
-  const memory = watchPeakMemory(process.pid, MEMORY_EVERY_MS);
+  const memory = watchPeakMemory(process.pid);
   const interrupt = watchInterrupts(output);
   let connection = await connect(options.state, true);
   try {
