@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { openStateFolder } from '../src/cli/state-folder.ts';
 import { systemRandom } from '../src/cli/system-ports.ts';
@@ -89,6 +90,12 @@ async function writeRows(path: string, from: number): Promise<void> {
 
 const scoring = ({ job }: { job?: JobStatus }) => job?.status === 'running' && job.shards.leased > 0;
 
+/** A process and all that came from it. */
+function familyOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return [pid, ...children.flatMap((child) => familyOf(Number(child)))];
+}
+
 async function published(out: string): Promise<unknown> {
   const [row] = await sql(
     `SELECT count(*) AS rows, count(DISTINCT id) AS ids, bool_and(y = id) AS right FROM read_parquet('${out}/part-*.parquet')`,
@@ -123,6 +130,21 @@ describe('an unfinished job', () => {
     // What the interrupted run had scored was not scored again.
     const progress = again.events.find(({ event }) => event === 'progress') as unknown as { job: JobStatus };
     expect(progress.job.progress.processed_rows).toBeGreaterThanOrEqual(kept);
+    expect(await published(bench.out)).toEqual({ rows: String(ROWS), ids: String(ROWS), right: true });
+  });
+
+  test.concurrent('stopped (Ctrl-Z) for longer than a lease, all its processes, and continued: no attempt is lost', async () => {
+    const bench = await slowBench('stopped');
+    const running = bench.start({ 'retry-count': '0' });
+    const { job } = await eventOf(running, scoring);
+    const family = familyOf(running.child.pid as number);
+    expect(family.length).toBeGreaterThanOrEqual(3);
+    for (const pid of family) process.kill(pid, 'SIGSTOP');
+    // What is tested is that this time passes: a lease is 10 s.
+    await sleep(13_000);
+    for (const pid of family) process.kill(pid, 'SIGCONT');
+    const done = expectCompleted(await running.ended);
+    expect(done).toMatchObject({ job_id: job?.job_id, retries: 0, counts: { read: ROWS, scored: ROWS } });
     expect(await published(bench.out)).toEqual({ rows: String(ROWS), ids: String(ROWS), right: true });
   });
 

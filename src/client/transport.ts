@@ -16,11 +16,17 @@ export interface TransportOptions {
  * One call of the manager. Network errors and 5xx are tried again: every route is safe to repeat. An answer that is an
  * error becomes its `Failure`.
  */
-export type Call = <Answer>(method: 'GET' | 'POST', path: string, body?: unknown) => Promise<Answer>;
+export type Call = <Answer>(
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+  limits?: { readonly timeoutMs: number; readonly attempts: number },
+) => Promise<Answer>;
 
 export function createTransport(options: TransportOptions): Call {
-  const { managerUrl, token, timeoutMs = 30_000, attempts = 8 } = options;
-  return async (method, path, body) => {
+  const { managerUrl, token } = options;
+  return async (method, path, body, limits) => {
+    const { timeoutMs = 30_000, attempts = 8 } = limits ?? options;
     let cause: unknown;
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       if (attempt > 0) await options.sleep(Math.min(3_000, 100 * 2 ** (attempt - 1)));

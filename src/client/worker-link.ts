@@ -1,5 +1,6 @@
 import type { FailureReport } from '../core/errors.ts';
 import type { AttemptFailure, Completion, LeaseRef, Progress, RenewAnswer } from '../core/lease.ts';
+import type { RowRange } from '../core/snapshot.ts';
 import type { ClaimAnswer, WorkerContextAnswer } from '../core/wire.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
@@ -8,7 +9,7 @@ export interface WorkerLink {
   context(): Promise<WorkerContextAnswer>;
   claim(worker: string, requestId: string): Promise<ClaimAnswer>;
   renew(lease: LeaseRef, progress: Progress): Promise<RenewAnswer>;
-  suspect(lease: LeaseRef, range: { start: number; end: number }): Promise<'noted' | 'fenced'>;
+  suspect(lease: LeaseRef, range: RowRange | null): Promise<'noted' | 'fenced'>;
   complete(lease: LeaseRef, completion: Completion): Promise<'accepted' | 'fenced'>;
   split(lease: LeaseRef, completion: Completion): Promise<'accepted' | 'fenced'>;
   release(lease: LeaseRef): Promise<'released' | 'fenced'>;

@@ -7,7 +7,8 @@ import type { TaskAnswer } from './wire.ts';
 /** What a task process asks of its manager: one method for each route below `/api/v1/task`. Every call may be repeated. */
 export interface TaskLink {
   claim(worker: string, requestId: string): Promise<TaskAnswer>;
-  renew(lease: TaskRef): Promise<'held' | 'lost'>;
+  /** Tried once: a renewal that takes longer than `timeoutMs` is worth less than the next one. */
+  renew(lease: TaskRef, timeoutMs: number): Promise<'held' | 'lost'>;
   pinned(lease: TaskRef, snapshot: Snapshot, bound: BoundJob): Promise<'accepted' | 'fenced'>;
   audited(lease: TaskRef, checks: unknown): Promise<'accepted' | 'fenced'>;
   published(lease: TaskRef, result: PublishedInput): Promise<'accepted' | 'fenced'>;

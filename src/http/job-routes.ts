@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
 import { Failure } from '../core/errors.ts';
+import type { Asker } from '../manager/worker-service.ts';
 import { parseBody } from './parse-body.ts';
 import type { Authorize } from './server.ts';
 
@@ -12,7 +13,7 @@ interface JobIdentity {
 type AddRoute = <Schema extends z.ZodType>(
   verb: string,
   schema: Schema,
-  handle: (body: z.output<Schema>, identity: JobIdentity) => Promise<unknown>,
+  handle: (body: z.output<Schema>, asker: Asker) => Promise<unknown>,
 ) => void;
 
 /**
@@ -21,12 +22,15 @@ type AddRoute = <Schema extends z.ZodType>(
  */
 export function jobRoutes(server: FastifyInstance, role: 'worker' | 'task', authorize: Authorize): AddRoute {
   return (verb, schema, handle) => {
-    server.post(`/api/v1/${role}/${verb}`, async (request) => {
+    server.post(`/api/v1/${role}/${verb}`, async (request, reply) => {
       const { tenant, jobId } = authorize(request, role);
       if (jobId === null) throw new Failure('UNAUTHORIZED', 'The token is not bound to a job.');
       const body = parseBody(schema, request.body);
       refuseOtherJob(body, { tenant, jobId });
-      return { answer: (await handle(body, { tenant, jobId })) ?? null };
+      // Of the reply: the request has its 'close' as soon as its body is read.
+      const gone = new AbortController();
+      reply.raw.once('close', () => gone.abort());
+      return { answer: (await handle(body, { tenant, jobId, gone: gone.signal })) ?? null };
     });
   };
 }

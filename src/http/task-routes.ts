@@ -14,10 +14,8 @@ export function addTaskRoutes(server: FastifyInstance, manager: Manager, authori
 
   const route = jobRoutes(server, 'task', authorize);
 
-  route(
-    'claim',
-    z.strictObject({ worker: name, requestId: name }),
-    ({ worker, requestId }, { tenant, jobId }) => tasks.claim(tenant, jobId, worker, requestId),
+  route('claim', z.strictObject({ worker: name, requestId: name }), ({ worker, requestId }, asker) =>
+    tasks.claim(asker, worker, requestId),
   );
   route('renew', z.strictObject({ lease: taskRef }), (body) => tasks.renew(body.lease));
   route('pinned', z.strictObject({ lease: taskRef, snapshot, bound }), (body) =>

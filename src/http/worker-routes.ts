@@ -13,16 +13,14 @@ export function addWorkerRoutes(server: FastifyInstance, manager: Manager, autho
 
   const route = jobRoutes(server, 'worker', authorize);
 
-  route('context', z.strictObject({}), (_body, { tenant, jobId }) => workers.context(tenant, jobId));
-  route(
-    'claim',
-    z.strictObject({ worker: name, requestId: name }),
-    ({ worker, requestId }, { tenant, jobId }) => workers.claim(tenant, jobId, worker, requestId),
+  route('context', z.strictObject({}), (_body, asker) => workers.context(asker));
+  route('claim', z.strictObject({ worker: name, requestId: name }), ({ worker, requestId }, asker) =>
+    workers.claim(asker, worker, requestId),
   );
   route('renew', z.strictObject({ lease: leaseRef, progress }), (body) =>
     workers.renew(body.lease, body.progress),
   );
-  route('suspect', z.strictObject({ lease: leaseRef, range: rowRange }), (body) =>
+  route('suspect', z.strictObject({ lease: leaseRef, range: rowRange.nullable() }), (body) =>
     workers.suspect(body.lease, body.range),
   );
   route('complete', z.strictObject({ lease: leaseRef, completion }), (body) =>

@@ -3,6 +3,7 @@ import type { JobStatus, SubmitAnswer } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import { disband, dispatchOnce, WORKER_GRACE_MS } from './dispatch.ts';
 import { jobStatus } from './job-status.ts';
+import { createLongPoll } from './long-poll.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { retainOnce } from './retain.ts';
 import type { RunningJobs } from './running-jobs.ts';
@@ -46,6 +47,7 @@ export function createManager(deps: ManagerDeps): Manager {
   const submissions = new Map<string, Promise<SubmitAnswer>>();
   const stop = new AbortController();
   const draining = () => stop.signal.aborted;
+  const longPoll = createLongPoll(deps, draining);
   let loops: Promise<void>[] = [];
 
   const statusOf = async (tenant: string, jobId: string): Promise<JobStatus> => {
@@ -71,8 +73,8 @@ export function createManager(deps: ManagerDeps): Manager {
   };
 
   return {
-    workers: createWorkerService(deps, running, draining),
-    tasks: createTaskService(deps, draining),
+    workers: createWorkerService(deps, running, longPoll),
+    tasks: createTaskService(deps, longPoll),
     submit(request) {
       const key = request.requestId === null ? null : JSON.stringify([request.tenant, request.requestId]);
       const known = key === null ? undefined : submissions.get(key);
@@ -119,6 +121,7 @@ export function createManager(deps: ManagerDeps): Manager {
         if (!deps.isProvablyDead(worker)) continue;
         await ledger.workerAbandoned(worker, timeOf(clock));
       }
+      let reapedMs = clock.monotonicMs();
       loops = [
         loop(
           'dispatch',
@@ -128,6 +131,11 @@ export function createManager(deps: ManagerDeps): Manager {
         loop(
           'reap',
           async () => {
+            const now = clock.monotonicMs();
+            // This process was stopped (Ctrl-Z, a suspended machine), and its workers with it: that is no silence of theirs.
+            if (now - reapedMs > REAP_EVERY_MS + settings.leaseMs / 2)
+              await ledger.recover(timeOf(clock), settings.leaseMs);
+            reapedMs = now;
             if ((await ledger.reap(timeOf(clock))) > 0) changes.changed('');
           },
           () => clock.sleep(REAP_EVERY_MS, stop.signal),

@@ -7,16 +7,16 @@ import { isTerminal } from '../core/states.ts';
 import type { TaskAnswer, TaskJob } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import { modelStoreOf, workspaceOf } from './layout.ts';
+import type { LongPoll } from './long-poll.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { outputBytesPerRow } from './output-size.ts';
 import type { StoredSpec } from './submit.ts';
 import { timeOf } from './time-of.ts';
-
-const LONG_POLL_MS = 1_000;
+import type { Asker } from './worker-service.ts';
 
 /** What task processes may ask, one method for each route. The job is that of the task's token. */
 export interface TaskService {
-  claim(tenant: string, jobId: string, worker: string, requestId: string): Promise<TaskAnswer>;
+  claim(asker: Asker, worker: string, requestId: string): Promise<TaskAnswer>;
   renew(lease: TaskRef): Promise<'held' | 'lost'>;
   pinned(lease: TaskRef, snapshot: Snapshot, bound: BoundJob): Promise<'accepted' | 'fenced'>;
   audited(lease: TaskRef, checks: unknown): Promise<'accepted' | 'fenced'>;
@@ -24,7 +24,7 @@ export interface TaskService {
   fail(lease: TaskRef, report: FailureReport, permanent: boolean): Promise<'retrying' | 'failed' | 'fenced'>;
 }
 
-export function createTaskService(deps: ManagerDeps, draining: () => boolean): TaskService {
+export function createTaskService(deps: ManagerDeps, longPoll: LongPoll): TaskService {
   const { ledger, clock, changes, compute, settings } = deps;
   const told = <Answer>(lease: TaskRef, answer: Answer): Answer => {
     changes.changed(lease.jobId);
@@ -32,31 +32,26 @@ export function createTaskService(deps: ManagerDeps, draining: () => boolean): T
   };
 
   return {
-    async claim(tenant, jobId, worker, requestId) {
-      const deadline = clock.monotonicMs() + LONG_POLL_MS;
-      for (;;) {
-        const left = deadline - clock.monotonicMs();
-        const change = changes.next(jobId, Math.max(1, Math.min(left, 250)));
-        const before = await ledger.job(tenant, jobId);
-        if (before === null || isTerminal(before.state) || draining()) return { kind: 'done' };
-        const lease = await ledger.claimTask({
-          tenant,
-          jobId,
-          worker,
-          requestId,
-          leaseMs: settings.leaseMs,
-          time: timeOf(clock),
-        });
-        if (lease !== null) {
-          const job = await ledger.job(tenant, jobId);
-          if (job === null) return { kind: 'done' };
+    claim: (asker, worker, requestId) =>
+      longPoll({
+        ...asker,
+        over: (job) => isTerminal(job.state),
+        async ask({ tenant, jobId }) {
+          const lease = await ledger.claimTask({
+            tenant,
+            jobId,
+            worker,
+            requestId,
+            leaseMs: settings.leaseMs,
+            time: timeOf(clock),
+          });
+          // As it is under the lease.
+          const job = lease === null ? null : await ledger.job(tenant, jobId);
+          if (lease === null || job === null) return null;
           changes.changed(jobId);
           return { kind: 'task', work: { lease, leaseMs: settings.leaseMs, job: await taskJob(job, deps) } };
-        }
-        if (left <= 0) return { kind: 'wait' };
-        await change;
-      }
-    },
+        },
+      }),
 
     renew: (lease) => ledger.renewTask(lease, timeOf(clock), settings.leaseMs),
 

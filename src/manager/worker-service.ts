@@ -2,25 +2,31 @@ import type { BoundJob } from '../core/bound.ts';
 import { ERROR_CODES } from '../core/error-codes.ts';
 import type { FailureReport } from '../core/errors.ts';
 import type { AttemptFailure, Completion, LeaseRef, Progress, RenewAnswer } from '../core/lease.ts';
+import type { RowRange } from '../core/snapshot.ts';
 import { isTerminal } from '../core/states.ts';
 import type { ClaimAnswer, WorkerContextAnswer } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import { effectiveSettings } from './effective-settings.ts';
 import { workspaceOf } from './layout.ts';
+import type { LongPoll } from './long-poll.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import type { RunningJob, RunningJobs } from './running-jobs.ts';
 import type { StoredSpec } from './submit.ts';
 import { timeOf } from './time-of.ts';
 
-/** How long a question for work is held before the answer is 'wait'. */
-const LONG_POLL_MS = 1_000;
+/** A worker or task, by its token; `gone` is aborted when it has hung up. */
+export interface Asker {
+  readonly tenant: string;
+  readonly jobId: string;
+  readonly gone: AbortSignal;
+}
 
 /** What workers may ask, one method for each route. The job is that of the worker's token. */
 export interface WorkerService {
-  context(tenant: string, jobId: string): Promise<WorkerContextAnswer>;
-  claim(tenant: string, jobId: string, worker: string, requestId: string): Promise<ClaimAnswer>;
+  context(asker: Asker): Promise<WorkerContextAnswer>;
+  claim(asker: Asker, worker: string, requestId: string): Promise<ClaimAnswer>;
   renew(lease: LeaseRef, progress: Progress): Promise<RenewAnswer>;
-  suspect(lease: LeaseRef, range: { start: number; end: number }): Promise<'noted' | 'fenced'>;
+  suspect(lease: LeaseRef, range: RowRange | null): Promise<'noted' | 'fenced'>;
   complete(lease: LeaseRef, completion: Completion): Promise<'accepted' | 'fenced'>;
   split(lease: LeaseRef, completion: Completion): Promise<'accepted' | 'fenced'>;
   release(lease: LeaseRef): Promise<'released' | 'fenced'>;
@@ -31,57 +37,47 @@ export interface WorkerService {
 export function createWorkerService(
   deps: ManagerDeps,
   running: RunningJobs,
-  draining: () => boolean,
+  longPoll: LongPoll,
 ): WorkerService {
   const { ledger, clock, changes, settings } = deps;
 
-  /** Asks until there is an answer, the job wants no more work, or the poll is over. */
-  async function poll<Answer>(
-    tenant: string,
-    jobId: string,
-    ask: (job: JobRow) => Promise<Answer | null>,
-  ): Promise<Answer | { kind: 'wait' } | { kind: 'done' }> {
-    const deadline = clock.monotonicMs() + LONG_POLL_MS;
-    for (;;) {
-      const left = deadline - clock.monotonicMs();
-      const change = changes.next(jobId, Math.max(1, Math.min(left, 250)));
-      const job = await ledger.job(tenant, jobId);
-      if (job === null || draining() || isTerminal(job.state) || job.state === 'completing')
-        return { kind: 'done' };
-      const answer = await ask(job);
-      if (answer !== null) return answer;
-      if (left <= 0) return { kind: 'wait' };
-      await change;
-    }
-  }
+  const over = (job: JobRow) => isTerminal(job.state) || job.state === 'completing';
 
   /** The lease is over, one way or the other. */
-  const over = (lease: LeaseRef) => {
+  const ended = (lease: LeaseRef) => {
     running.get(lease.jobId)?.progress.delete(lease.shardId);
     changes.changed(lease.jobId);
   };
 
   return {
-    context: (tenant, jobId) =>
-      poll(tenant, jobId, async (job) => {
-        if (job.state !== 'running') return null;
-        return { kind: 'context', context: await workerContext(job, running.get(jobId), deps) };
+    context: (asker) =>
+      longPoll({
+        ...asker,
+        over,
+        async ask(job) {
+          if (job.state !== 'running') return null;
+          return { kind: 'context', context: await workerContext(job, running.get(job.jobId), deps) };
+        },
       }),
 
-    claim: (tenant, jobId, worker, requestId) =>
-      poll(tenant, jobId, async () => {
-        const known = running.get(jobId);
-        known?.readyWorkers.add(worker);
-        if (known !== undefined) known.startFailures = 0;
-        const lease = await ledger.claim({
-          tenant,
-          jobId,
-          worker,
-          requestId,
-          leaseMs: settings.leaseMs,
-          time: timeOf(clock),
-        });
-        return lease === null ? null : { kind: 'lease', lease };
+    claim: (asker, worker, requestId) =>
+      longPoll({
+        ...asker,
+        over,
+        async ask({ tenant, jobId }) {
+          const known = running.get(jobId);
+          known?.readyWorkers.add(worker);
+          if (known !== undefined) known.startFailures = 0;
+          const lease = await ledger.claim({
+            tenant,
+            jobId,
+            worker,
+            requestId,
+            leaseMs: settings.leaseMs,
+            time: timeOf(clock),
+          });
+          return lease === null ? null : { kind: 'lease', lease };
+        },
       }),
 
     async renew(lease, progress) {
@@ -94,25 +90,25 @@ export function createWorkerService(
 
     async complete(lease, completion) {
       const answer = await ledger.complete(lease, completion, timeOf(clock));
-      over(lease);
+      ended(lease);
       return answer;
     },
 
     async split(lease, completion) {
       const answer = await ledger.split(lease, completion, timeOf(clock));
-      over(lease);
+      ended(lease);
       return answer;
     },
 
     async release(lease) {
       const answer = await ledger.release(lease, timeOf(clock));
-      over(lease);
+      ended(lease);
       return answer;
     },
 
     async fail(lease, failure) {
       const answer = await ledger.fail(lease, failure, timeOf(clock));
-      over(lease);
+      ended(lease);
       return answer;
     },
 

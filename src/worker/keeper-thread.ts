@@ -84,10 +84,25 @@ async function giveUpBatch(): Promise<void> {
 }
 
 let givingUp = false;
+let watchedMs = monotonicMs();
+/** How long this process was stopped (Ctrl-Z, a suspended machine) while the batch in hand was in the model. */
+let stopped = { modelSince: 0, ms: 0 };
+
 function watch(): void {
   const now = monotonicMs();
   const since = shared[SHARED.modelSince] as number;
-  if (shared[SHARED.inModel] === 1 && now - since > data.batchTimeoutMs && !givingUp) {
+  if (stopped.modelSince !== since) stopped = { modelSince: since, ms: 0 };
+  const gapMs = now - watchedMs;
+  watchedMs = now;
+  if (gapMs > data.leaseMs / 2) {
+    // Neither the manager's silence nor the model's time. Leases are asked after at once: the rows may be somebody else's by now.
+    stopped.ms += gapMs;
+    for (const lease of kept.values()) {
+      lease.confirmedMs += gapMs;
+      void renew(lease);
+    }
+  }
+  if (shared[SHARED.inModel] === 1 && now - since - stopped.ms > data.batchTimeoutMs && !givingUp) {
     givingUp = true;
     void giveUpBatch();
     return;

@@ -1,5 +1,6 @@
 import type { FailureReport } from '../core/errors.ts';
 import type { AttemptFailure, Completion, LeaseRef } from '../core/lease.ts';
+import type { RowRange } from '../core/snapshot.ts';
 import type { ClaimAnswer, WorkerContextAnswer } from '../core/wire.ts';
 
 /**
@@ -9,7 +10,7 @@ import type { ClaimAnswer, WorkerContextAnswer } from '../core/wire.ts';
 export interface ManagerLink {
   context(): Promise<WorkerContextAnswer>;
   claim(requestId: string): Promise<ClaimAnswer>;
-  suspect(lease: LeaseRef, range: { start: number; end: number }): Promise<'noted' | 'fenced'>;
+  suspect(lease: LeaseRef, range: RowRange | null): Promise<'noted' | 'fenced'>;
   complete(lease: LeaseRef, completion: Completion): Promise<'accepted' | 'fenced'>;
   split(lease: LeaseRef, completion: Completion): Promise<'accepted' | 'fenced'>;
   release(lease: LeaseRef): Promise<'released' | 'fenced'>;

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import { Failure } from '../core/errors.ts';
 import type { Completion, Lease, StoredFile, Timings } from '../core/lease.ts';
 import type { Clock } from '../core/ports.ts';
-import { rangeRows, type Segment, segmentsOf } from '../core/snapshot.ts';
+import { type RowRange, rangeRows, type Segment, segmentsOf } from '../core/snapshot.ts';
 import type { WorkerContext } from '../core/wire.ts';
 import type { DataEngine, OutputColumn, RejectedRow, ShardReader, ShardSegment } from '../data/engine.ts';
 import type { Session } from '../runtimes/runtime.ts';
@@ -20,8 +20,8 @@ export interface ScoreShardDeps {
   readonly batchSize: BatchSize;
   /** Compares a file with what was pinned; fails with SOURCE_CHANGED. */
   readonly checkUnchanged: (path: string, segment: Segment) => Promise<void>;
-  /** Notes the rows about to be given to the model (careful mode). */
-  readonly suspect: (lease: Lease, rows: { start: number; end: number }) => Promise<void>;
+  /** Notes the rows about to be given to the model (careful mode); null: none are in it any more. */
+  readonly suspect: (lease: Lease, rows: RowRange | null) => Promise<void>;
   /** Aborted when the worker is to stop: the shard is cut after the batch in hand. */
   readonly drain: AbortSignal;
 }
@@ -116,6 +116,7 @@ async function scoreRows(
           } finally {
             held.leaveModel();
           }
+          if (lease.careful) await deps.suspect(lease, null);
         },
       });
     }

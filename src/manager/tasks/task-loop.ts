@@ -69,7 +69,7 @@ async function keepLease(
     await clock.sleep(leaseMs / 4, ended);
     if (ended.aborted) return;
     const sentMs = clock.monotonicMs();
-    const answer = await link.renew(lease).catch((error: unknown) => error as Failure);
+    const answer = await link.renew(lease, leaseMs / 4).catch((error: unknown) => error as Failure);
     if (answer === 'held') confirmedMs = sentMs;
     if (answer === 'lost' || clock.monotonicMs() - confirmedMs > leaseMs * 0.9) {
       lost.abort(new Failure('WORKER_LOST', 'The lease of the task was lost.'));

@@ -525,6 +525,20 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       expect(troubles).toBeLessThanOrEqual(culprits.size * (2 + Math.ceil(Math.log2(1_000)) + 2));
     });
 
+    test('rows that came back from the model are no suspects: dying later, over the part, blames nobody', async () => {
+      await using ledger = await open();
+      await runningJob(ledger, [4], { retryCount: 9 });
+      let time: Time = START;
+      for (let death = 0; death < 6; death += 1) {
+        const lease = await claimed(ledger, time);
+        expect(lease).toMatchObject({ range: { start: 0, end: 4 }, condemned: null });
+        expect(await ledger.suspect(lease, { start: 2, end: 4 }, time)).toBe('noted');
+        expect(await ledger.suspect(lease, null, time)).toBe('noted');
+        await ledger.workerDied('worker-1', CRASH, time);
+        time = later(time, 60_000);
+      }
+    });
+
     test('an innocent row is not condemned by workers that die before the model has it', async () => {
       await using ledger = await open();
       await runningJob(ledger, [1], { retryCount: 5 });

@@ -51,7 +51,7 @@ export interface Ledger extends AsyncDisposable {
   claim(input: ClaimInput): Promise<Lease | null>;
   renew(lease: LeaseRef, progress: Progress, time: Time, leaseMs: number): Promise<RenewAnswer>;
   /** Careful mode: the rows about to be given to the model, written down before the call. */
-  suspect(lease: LeaseRef, range: { start: number; end: number }, time: Time): Promise<'noted' | 'fenced'>;
+  suspect(lease: LeaseRef, range: RowRange | null, time: Time): Promise<'noted' | 'fenced'>;
   /** Accepts the part of the whole leased range. The same completion again is accepted again. */
   complete(lease: LeaseRef, completion: Completion, time: Time): Promise<'accepted' | 'fenced'>;
   /** Accepts [start, completion.range.end) as a shard of its own; the rest goes back to ready as a new shard. Costs no retry. */

@@ -2,8 +2,8 @@ import type { LiveLease, Time } from './ledger.ts';
 import type { Transaction } from './transaction.ts';
 
 /**
- * To be called once, before any other verb, by a manager that starts. Monotonic time of the process before means nothing
- * in this one: leases run anew, and what waited for a retry is ready at once.
+ * To be called before any other verb by a manager that starts: monotonic time of the process before means nothing in this
+ * one. And by one that was stopped for a while. Leases run anew, and what waited for a retry is ready at once.
  */
 export async function recover(tx: Transaction, time: Time, leaseMs: number): Promise<LiveLease[]> {
   const until = time.tickMs + leaseMs;

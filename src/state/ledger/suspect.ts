@@ -5,16 +5,19 @@ import type { Time } from './ledger.ts';
 import { leasedShard } from './shard-record.ts';
 import { exactlyOne, type Transaction } from './transaction.ts';
 
-/** The last range noted counts. Noting one does not lengthen the lease. */
+/** The last range noted counts; null: no rows are in the model. Noting one does not lengthen the lease. */
 export async function suspect(
   tx: Transaction,
   lease: LeaseRef,
-  range: RowRange,
+  range: RowRange | null,
   _time: Time,
 ): Promise<'noted' | 'fenced'> {
   const shard = await leasedShard(tx, lease);
   if (shard === undefined) return 'fenced';
-  if (!(shard.row_start <= range.start && range.start < range.end && range.end <= shard.row_end)) {
+  if (
+    range !== null &&
+    !(shard.row_start <= range.start && range.start < range.end && range.end <= shard.row_end)
+  ) {
     throw new Failure(
       'REQUEST_INVALID',
       `Rows ${range.start} to ${range.end} do not lie in the shard of rows ${shard.row_start} to ${shard.row_end}.`,
@@ -24,8 +27,8 @@ export async function suspect(
     await tx.run(
       `UPDATE shard SET suspect_start = ?, suspect_end = ?
         WHERE tenant = ? AND job_id = ? AND shard_id = ? AND attempt = ? AND state = 'leased'`,
-      range.start,
-      range.end,
+      range?.start ?? null,
+      range?.end ?? null,
       lease.tenant,
       lease.jobId,
       lease.shardId,
