@@ -10,6 +10,7 @@ import { checkFileUnchanged, fileIdentity } from '../src/data/file-identity.ts';
 import type { Session } from '../src/runtimes/runtime.ts';
 import { createLocalStorage } from '../src/storage/local.ts';
 import { batchSizeOf } from '../src/worker/batch-size.ts';
+import { outputPlan } from '../src/worker/derive-outputs.ts';
 import { scoreShard } from '../src/worker/score-shard.ts';
 import { writeTable } from './support/parquet.ts';
 
@@ -90,6 +91,7 @@ test('a file replaced after its last row was scored, before its keys are read, g
     context,
     engine,
     session,
+    plan: outputPlan(context.bound.binding, context.bound.signature),
     storage,
     clock: systemClock,
     batchSize: batchSizeOf(1_000),

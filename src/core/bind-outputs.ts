@@ -1,27 +1,38 @@
+import { deriveOutputs } from './bind-transforms.ts';
 import { Failure } from './errors.ts';
 import { listed } from './find-column.ts';
+import type { OutputTransforms } from './output-transforms.ts';
 import { type ModelSignature, type OutputBinding, type OutputSpec, shapeText } from './signature.ts';
 
 /**
  * Which outputs of the model are published, and under which column names. `names` (`output.columns`) maps an output, or
  * `output[label]`, or `output[index]` where the model names no labels, to a column; when it is empty, all outputs are
- * published under their own names. Failures: SPEC_INVALID, COLUMN_AMBIGUOUS, MODEL_UNSUPPORTED.
+ * published under their own names, unless `transforms` say what is. Failures: SPEC_INVALID, COLUMN_AMBIGUOUS,
+ * MODEL_UNSUPPORTED.
  */
 export function bindOutputs(
   signature: ModelSignature,
   names: Readonly<Record<string, string>>,
+  transforms: OutputTransforms = {},
 ): OutputBinding[] {
   const chosen = Object.entries(names);
-  const bound =
-    chosen.length === 0
-      ? allOutputs(signature)
-      : chosen.map(([key, column]) => chosenOutput(signature, key, column));
+  const { flatten, argmax, top_k, threshold } = transforms;
+  const plain =
+    chosen.length > 0
+      ? chosen.map(([key, column]) => findOutput(signature, key, column, 'output.columns'))
+      : [flatten, argmax, top_k, threshold].every((each) => each === undefined)
+        ? allOutputs(signature)
+        : [];
+  const bound = deriveOutputs(signature, plain, transforms, (key, column, field) =>
+    findOutput(signature, key, column, field),
+  );
   const seen = new Set<string>();
   for (const { column } of bound) {
     const folded = column.toLowerCase();
     if (seen.has(folded))
       throw new Failure('COLUMN_AMBIGUOUS', `Two outputs of the model would be published as '${column}'.`, {
-        place: { field: 'output.columns' },
+        place: { field: 'output' },
+        next: 'Name them apart in output.columns, flatten (by a prefix), argmax, top_k or threshold.',
       });
     seen.add(folded);
   }
@@ -43,7 +54,8 @@ function allOutputs(signature: ModelSignature): OutputBinding[] {
   return signature.outputs.map((output) => wholeOutput(signature, output, output.name));
 }
 
-function chosenOutput(signature: ModelSignature, key: string, column: string): OutputBinding {
+/** `field`: where the key was written, for messages. */
+function findOutput(signature: ModelSignature, key: string, column: string, field: string): OutputBinding {
   const whole = signature.outputs.find((output) => output.name === key);
   if (whole !== undefined) return wholeOutput(signature, whole, column);
   const [, name, label] = /^(.*)\[(.*)\]$/s.exec(key) ?? [];
@@ -52,9 +64,9 @@ function chosenOutput(signature: ModelSignature, key: string, column: string): O
   if (output === undefined || element < 0) {
     throw new Failure(
       'SPEC_INVALID',
-      `output.columns names '${key}', which the model does not give. It gives: ${outputList(signature)}.`,
+      `${field} names '${key}', which the model does not give. It gives: ${outputList(signature)}.`,
       {
-        place: { field: `output.columns.${key}` },
+        place: { field: `${field}.${key}` },
       },
     );
   }

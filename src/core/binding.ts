@@ -2,6 +2,7 @@ import { bindOutputs } from './bind-outputs.ts';
 import type { ElementType } from './columns.ts';
 import { Failure } from './errors.ts';
 import { ambiguousColumn, findColumn, listed, matchingColumns } from './find-column.ts';
+import type { OutputTransforms } from './output-transforms.ts';
 import {
   type Binding,
   type InputBinding,
@@ -18,6 +19,7 @@ export interface BindRequest {
   readonly columns: readonly SourceColumn[];
   /** `output.columns`: an output, or `output[label]`, or `output[index]`, to the name of the published column. */
   readonly outputs?: Readonly<Record<string, string>>;
+  readonly transforms?: OutputTransforms;
 }
 
 /**
@@ -33,7 +35,10 @@ export interface BindRequest {
  * Names of columns count exactly; where none is exact, letter case is ignored.
  */
 export function bind(signature: ModelSignature, request: BindRequest): Binding {
-  return { inputs: bindInputs(signature, request), outputs: bindOutputs(signature, request.outputs ?? {}) };
+  return {
+    inputs: bindInputs(signature, request),
+    outputs: bindOutputs(signature, request.outputs ?? {}, request.transforms),
+  };
 }
 
 function bindInputs(signature: ModelSignature, { features, columns }: BindRequest): InputBinding[] {

@@ -30,6 +30,8 @@ export interface OutputSpec extends TensorSpec {
 export interface Binding {
   readonly inputs: readonly InputBinding[];
   readonly outputs: readonly OutputBinding[];
+  /** Columns that are the same in all rows, after the outputs. */
+  readonly constants?: readonly ConstantColumn[];
 }
 
 export interface InputBinding {
@@ -51,6 +53,28 @@ export interface OutputBinding {
   /** Position in the last dimension, when one element of a [N, K] output is asked for (`probability[yes]`). */
   readonly element?: number;
   readonly labels?: readonly (string | number)[];
+  /** What is made of the output; absent: nothing, it is published as it is. `type` and `shape` are those of the result. */
+  readonly derived?: Derivation;
+}
+
+/** How a published column comes about from an output, or from the `element` of it. */
+export interface Derivation {
+  /** First, the scores of each record become probabilities. */
+  readonly softmax: boolean;
+  readonly give:
+    | { readonly kind: 'values' }
+    | { readonly kind: 'argmax'; readonly of: 'labels' | 'scores' }
+    /** At most k entries: fewer where a record has fewer scores. */
+    | { readonly kind: 'top_k'; readonly of: 'labels' | 'scores'; readonly k: number }
+    | { readonly kind: 'threshold'; readonly atLeast: number };
+}
+
+export interface ConstantColumn {
+  readonly column: string;
+  /** As DuckDB names it. */
+  readonly type: 'VARCHAR' | 'BIGINT' | 'DOUBLE' | 'BOOLEAN' | 'TIMESTAMP WITH TIME ZONE';
+  /** Times in ISO 8601. */
+  readonly value: string | number | boolean;
 }
 
 /** For messages: `[N, 20]`, a free dimension without a name as `?`. */

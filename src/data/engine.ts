@@ -1,6 +1,7 @@
 import type { Column, ElementType, RecordBatch } from '../core/columns.ts';
 import type { Counts } from '../core/counts.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
+import type { ConstantColumn } from '../core/signature.ts';
 import type { RowRange, Segment, SourceColumn } from '../core/snapshot.ts';
 
 /**
@@ -112,6 +113,8 @@ export interface ShardReader extends AsyncDisposable {
 export interface WriteRequest {
   readonly end: number;
   readonly outputs: readonly OutputColumn[];
+  /** After the outputs. */
+  readonly constants?: readonly ConstantColumn[];
   readonly partPath: string;
   readonly rejectsPath: string;
   readonly attempt: number;

@@ -2,7 +2,7 @@ import duckdb, { type Connection } from '@duckdb/node-bindings';
 import { Failure } from '../core/errors.ts';
 import { queryJson, quoteName, quotePath, quoteText } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
-import type { OutputColumn, RejectedRow, ShardRequest, ShardSegment, WrittenPart } from './engine.ts';
+import type { RejectedRow, ShardRequest, ShardSegment, WriteRequest, WrittenPart } from './engine.ts';
 import { nameCorruptFile } from './name-corrupt-file.ts';
 import type { Bridge, Feed } from './native-bridge.ts';
 import { placer } from './prediction-feed.ts';
@@ -18,7 +18,7 @@ const NUMERIC = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE)$/;
 const NUMERIC_ELEMENTS = /^(u?int|float)/;
 
 /**
- * Writes the part of scored rows: key, included columns and predictions, in row order. Key and included columns go from
+ * Writes the part of scored rows: key, included columns, predictions and constants, in row order. Key and included columns go from
  * Parquet to Parquet inside DuckDB. They are paired with the feed by position, and the place of each row is compared on
  * both sides: a shift fails the statement.
  */
@@ -27,12 +27,15 @@ export async function writePart(
   request: ShardRequest,
   segments: readonly ShardSegment[],
   feed: Feed,
-  outputs: readonly OutputColumn[],
+  { outputs, constants = [] }: Pick<WriteRequest, 'outputs' | 'constants'>,
   path: string,
   rows: number,
 ): Promise<void> {
   const passed = passedColumns(request, segments);
-  requireDistinct([...passed.map(({ name }) => name), ...outputs.map(({ name }) => name)]);
+  requireDistinct([
+    ...[...passed, ...outputs].map(({ name }) => name),
+    ...constants.map(({ column }) => column),
+  ]);
   const shifted = `s.off IS DISTINCT FROM p.poff${segments.length > 1 ? ' OR s.seg IS DISTINCT FROM p.pseg' : ''}`;
   const selected = [
     ...passed.map(({ name, inner, outer }) => `${outer ?? inner?.as} AS ${quoteName(name)}`),
@@ -40,6 +43,10 @@ export async function writePart(
       index === 0
         ? `CASE WHEN ${shifted} THEN error('rows are out of step') ELSE p0 END AS ${quoteName(name)}`
         : `p${index} AS ${quoteName(name)}`,
+    ),
+    // No value of these crosses over from JavaScript, and Parquet keeps one of them per row group.
+    ...constants.map(
+      ({ column, type, value }) => `${quoteText(String(value))}::${type} AS ${quoteName(column)}`,
     ),
   ];
   const scan: Scan = { expressions: passed.flatMap(({ inner }) => inner ?? []) };

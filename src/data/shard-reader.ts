@@ -109,15 +109,7 @@ class DuckdbShardReader implements ShardReader {
     if (counts.scored > 0) {
       const done = cutSegments(segments, range.start, { start: range.start, end: request.end });
       const feed = predictionFeed(this.#store, this.#states, done, rows, counts.scored);
-      await writePart(
-        this.#bridge,
-        this.#request,
-        done,
-        feed,
-        request.outputs,
-        request.partPath,
-        counts.scored,
-      );
+      await writePart(this.#bridge, this.#request, done, feed, request, request.partPath, counts.scored);
     }
     const rejects = [...this.#rejects, ...this.#callerRejects]
       .filter(({ rowNumber }) => rowNumber < request.end)

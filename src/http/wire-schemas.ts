@@ -54,6 +54,7 @@ export const attemptFailure = z.strictObject({
 const labels = z.array(z.union([z.string(), z.number()])).exactOptional();
 const shape = z.array(z.union([z.number(), z.string(), z.null()]));
 const type = z.enum(ELEMENT_TYPES);
+const derivedOf = z.enum(['labels', 'scores']);
 export const bound = z.strictObject({
   model: z.strictObject({
     reference: z.string(),
@@ -64,6 +65,7 @@ export const bound = z.strictObject({
   signature: z.strictObject({
     inputs: z.array(z.strictObject({ name: z.string(), type, shape })),
     outputs: z.array(z.strictObject({ name: z.string(), type, shape, labels })),
+    unusable: z.array(z.strictObject({ name: z.string(), type: z.string() })).exactOptional(),
   }),
   binding: z.strictObject({
     inputs: z.array(
@@ -82,8 +84,28 @@ export const bound = z.strictObject({
         shape: z.enum(['scalar', 'list']),
         element: whole.exactOptional(),
         labels,
+        derived: z
+          .strictObject({
+            softmax: z.boolean(),
+            give: z.discriminatedUnion('kind', [
+              z.strictObject({ kind: z.literal('values') }),
+              z.strictObject({ kind: z.literal('argmax'), of: derivedOf }),
+              z.strictObject({ kind: z.literal('top_k'), of: derivedOf, k: whole }),
+              z.strictObject({ kind: z.literal('threshold'), atLeast: z.number() }),
+            ]),
+          })
+          .exactOptional(),
       }),
     ),
+    constants: z
+      .array(
+        z.strictObject({
+          column: z.string(),
+          type: z.enum(['VARCHAR', 'BIGINT', 'DOUBLE', 'BOOLEAN', 'TIMESTAMP WITH TIME ZONE']),
+          value: z.union([z.string(), z.number(), z.boolean()]),
+        }),
+      )
+      .exactOptional(),
   }),
   where: z.string().nullable(),
   key: z.string().nullable(),

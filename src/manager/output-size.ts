@@ -29,9 +29,10 @@ export function outputBytesPerRow(snapshot: Snapshot, bound: BoundJob): number {
   for (const { name, type } of snapshot.columns) {
     if (passed.has(name)) bytes += /CHAR|BLOB|\[|STRUCT|MAP/.test(type) ? TEXT_OR_NESTED_BYTES : FLAT_BYTES;
   }
-  for (const { output, type, shape } of bound.binding.outputs) {
+  for (const { output, type, shape, derived } of bound.binding.outputs) {
     const last = bound.signature.outputs.find(({ name }) => name === output)?.shape.at(-1);
-    const elements = shape === 'scalar' ? 1 : typeof last === 'number' ? last : OPEN_LIST;
+    const listed = derived?.give.kind === 'top_k' ? derived.give.k : last;
+    const elements = shape === 'scalar' ? 1 : typeof listed === 'number' ? listed : OPEN_LIST;
     bytes += elements * ELEMENT_BYTES[type];
   }
   return bytes;

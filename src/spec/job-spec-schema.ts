@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { outputTransformKeys } from './output-transforms-schema.ts';
 
 /**
  * Every key that this version understands, with its bounds, its default, one sentence (`description`) and what a value
@@ -101,7 +102,11 @@ const inputSchema = z
 
 const outputSchema = z
   .strictObject({
-    destination: z.enum(['parquet']).meta({ is: '`parquet`', description: 'What kind of output it is.' }),
+    destination: z.enum(['parquet', 'csv', 'jsonl']).meta({
+      is: '`parquet`, `csv` or `jsonl`',
+      description:
+        'What kind of output it is. What a format cannot carry exactly is refused (docs/outputs.md).',
+    }),
     path: path.meta({
       is: 'a path',
       description: 'The folder to publish, relative to the folder of the job file.',
@@ -123,9 +128,19 @@ const outputSchema = z
         description:
           'The model outputs to publish, and the name of the column of each: `{ probability: p_churn }`; `probability[yes]` is one class of it. Without it, all outputs under their own names.',
       }),
+    ...outputTransformKeys(column),
     allow_non_finite: z.boolean().default(false).meta({
       is: 'true or false',
       description: 'Publish predictions that are NaN or infinite, instead of rejecting their records.',
+    }),
+    compression: z.enum(['none', 'gzip', 'zstd']).exactOptional().meta({
+      is: '`none`, `gzip` or `zstd`',
+      description: 'With `destination: csv` or `jsonl`: how files are compressed. Default: `none`.',
+    }),
+    escape_formulas: z.boolean().exactOptional().meta({
+      is: 'true or false',
+      description:
+        'With `destination: csv`: puts an apostrophe before texts that a spreadsheet would take for a formula. Default: false, texts stay as they are.',
     }),
   })
   .meta({ is: 'a mapping with the keys destination, path ...', description: 'Where the result goes.' });

@@ -1,3 +1,4 @@
+import type { OutputTransforms } from '../core/output-transforms.ts';
 import { jobSpecSchema } from './job-spec-schema.ts';
 import { resolveSpec } from './resolve-spec.ts';
 import { schemaProblems } from './schema-problems.ts';
@@ -38,8 +39,8 @@ export interface InputSpec {
   readonly on_null: 'reject' | 'nan' | number;
 }
 
-export interface OutputSpec {
-  readonly destination: 'parquet';
+export interface OutputSpec extends OutputTransforms {
+  readonly destination: 'parquet' | 'csv' | 'jsonl';
   /** Absolute path of a folder. */
   readonly path: string;
   readonly mode: 'error' | 'overwrite' | 'append';
@@ -48,6 +49,10 @@ export interface OutputSpec {
   /** Model output, or `output[label]`, to the name of its column. Absent: all outputs under their own names. */
   readonly columns?: Readonly<Record<string, string>>;
   readonly allow_non_finite: boolean;
+  /** Always there for `csv` and `jsonl`. */
+  readonly compression?: 'none' | 'gzip' | 'zstd';
+  /** Always there for `csv`. */
+  readonly escape_formulas?: boolean;
 }
 
 export interface ConfigSpec {

@@ -53,19 +53,6 @@ export const LATER_KEYS: Readonly<Record<string, LaterKey>> = {
   },
   'output.table_name': { is: 'a name', sentence: 'With `destination: table`: the table.' },
   'output.connection': { is: 'a name', sentence: 'The database, as the server knows it.' },
-  'output.escape_formulas': {
-    is: 'true or false',
-    sentence: 'With `destination: csv`: makes texts harmless to spreadsheets.',
-  },
-  'output.flatten': { is: 'a list of outputs', sentence: 'Publishes one column for each class.' },
-  'output.argmax': { is: 'a mapping', sentence: 'Publishes the most probable class.' },
-  'output.top_k': { is: 'a mapping', sentence: 'Publishes the most probable classes.' },
-  'output.threshold': { is: 'a mapping', sentence: 'Publishes whether a score reaches a limit.' },
-  'output.softmax': { is: 'a list of outputs', sentence: 'Turns scores into probabilities.' },
-  'output.constants': {
-    is: 'a mapping',
-    sentence: 'Adds columns that are the same in all rows (model version, `scored_at`).',
-  },
   'config.concurrency': {
     is: 'a whole number or `auto`',
     sentence: 'Batches that a worker has in the model at once.',
@@ -80,7 +67,7 @@ export const LATER_KEYS: Readonly<Record<string, LaterKey>> = {
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
   'input.source': ['csv', 'jsonl', 'sql', 'table', 'kafka'],
   'input.features': ['auto'],
-  'output.destination': ['csv', 'jsonl', 'table', 'kafka'],
+  'output.destination': ['table', 'kafka'],
   'output.mode': ['upsert', 'update'],
   'config.batch_size': ['auto'],
 };

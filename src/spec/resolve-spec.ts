@@ -2,6 +2,7 @@ import { basename, extname, resolve } from 'node:path';
 import type { FailureReport } from '../core/errors.ts';
 import type { ConfigSpec, InputSpec, JobSpec, OutputSpec, SpecOrigin } from './job-spec.ts';
 import type { RawJobSpec } from './job-spec-schema.ts';
+import { formatProblems, namedColumns, spelledOut } from './resolve-output.ts';
 import { fieldProblem } from './schema-problems.ts';
 import type { SpecPath } from './spec-document.ts';
 import { failureOfProblems } from './spec-problem.ts';
@@ -11,7 +12,11 @@ import { failureOfProblems } from './spec-problem.ts';
  * filled in, and what fields say about each other checked. Fails like `parseJobSpec`.
  */
 export function resolveSpec(raw: RawJobSpec, origin: SpecOrigin): JobSpec {
-  const problems = [...pathProblems(raw, origin), ...columnProblems(raw, origin)];
+  const problems = [
+    ...pathProblems(raw, origin),
+    ...formatProblems(raw.output, origin),
+    ...columnProblems(raw, origin),
+  ];
   if (problems.length > 0) throw failureOfProblems(problems);
   return {
     name: raw.name ?? stem(origin.file ?? raw.model_id),
@@ -37,7 +42,7 @@ function resolvedInput(input: RawJobSpec['input'], origin: SpecOrigin): InputSpe
 
 function resolvedOutput({ input, output }: RawJobSpec, origin: SpecOrigin): OutputSpec {
   const include = output.include.filter((name) => name !== input.key);
-  return { ...output, path: resolve(folderOf('output.path', origin), output.path), include };
+  return { ...spelledOut(output), path: resolve(folderOf('output.path', origin), output.path), include };
 }
 
 function errorBudget(raw: RawJobSpec['config']['error_budget']): ConfigSpec['error_budget'] {
@@ -157,10 +162,7 @@ function doubleOutputs(
     ...output.include.flatMap((name, at): [SpecPath, string][] =>
       name === input.key ? [] : [[['output', 'include', at], name]],
     ),
-    ...Object.entries(output.columns ?? {}).map(([key, name]): [SpecPath, string] => [
-      ['output', 'columns', key],
-      name,
-    ]),
+    ...namedColumns(output),
   ];
   for (const [path, name] of others) {
     const by = taken.get(fold(name));

@@ -49,6 +49,11 @@ function unknownKey(path: SpecPath, origin: SpecOrigin): FailureReport {
   const siblings = ALL_FIELDS.filter((known) => fieldName(known.slice(0, -1)) === fieldName(parent)).map(
     (known) => String(known.at(-1)),
   );
+  if (siblings.length === 0) {
+    // Below a mapping of names that are the user's own.
+    const { at, is } = expectation(parent);
+    return fieldProblem('SPEC_UNKNOWN_KEY', path, `does not exist; ${fieldName(at)} is ${is}`, origin);
+  }
   const sibling = nearest(key, siblings);
   const meant = sibling === undefined ? elsewhere(key) : fieldName([...parent, sibling]);
   if (meant !== undefined)

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import { asFailure, type Failure } from '../core/errors.ts';
 import { runsWithout, sliceBatch } from '../core/slice-rows.ts';
 import type { Session } from '../runtimes/runtime.ts';
+import type { OutputPlan } from './derive-outputs.ts';
 
 /** Where the answers of a batch go: each record to exactly one of the two. */
 export interface Answers {
@@ -14,6 +15,8 @@ export interface ScoreBatchOptions {
   readonly session: Session;
   readonly answers: Answers;
   readonly allowNonFinite: boolean;
+  /** What is published, made from what the model answered. Default: its answers as they are. */
+  readonly derive?: OutputPlan['derive'];
   readonly signal: AbortSignal;
   /** Wraps each call of the model: tells the lease keeper which rows are in it, and until when. */
   guard(rows: { start: number; end: number }, call: () => Promise<void>): Promise<void>;
@@ -72,17 +75,19 @@ function recordCode(refusal: Failure): ErrorCode {
   return refusal.code === 'OUT_OF_MEMORY' ? 'RECORD_OUT_OF_MEMORY' : refusal.code;
 }
 
+/** NaN and infinity are looked for in the model's answers, before anything is made of them: a rank would hide them. */
 function keep(
   batch: RecordBatch,
-  columns: readonly Column[],
+  answers: readonly Column[],
   rejects: readonly { row: number; code: string; message: string }[],
   options: ScoreBatchOptions,
 ): void {
   const bad = new Map<number, { code: ErrorCode; message: string }>();
   for (const { row, code, message } of rejects) bad.set(row, { code: code as ErrorCode, message });
   if (!options.allowNonFinite) {
-    for (const column of columns) findNonFinite(column, batch.rows, bad);
+    for (const column of answers) findNonFinite(column, batch.rows, bad);
   }
+  const columns = options.derive?.(answers, batch.rows) ?? answers;
   if (bad.size === 0) {
     options.answers.append(batch.rowNumbers, columns);
     return;

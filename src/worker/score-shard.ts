@@ -8,6 +8,7 @@ import type { DataEngine, OutputColumn, RejectedRow, ShardReader, ShardSegment }
 import type { Session } from '../runtimes/runtime.ts';
 import type { StagedObject, Storage } from '../storage/storage.ts';
 import type { BatchSize } from './batch-size.ts';
+import type { OutputPlan } from './derive-outputs.ts';
 import type { HeldLease } from './lease-keeper.ts';
 import { scoreBatch } from './score-batch.ts';
 
@@ -15,6 +16,8 @@ export interface ScoreShardDeps {
   readonly context: WorkerContext;
   readonly engine: DataEngine;
   readonly session: Session;
+  /** Of the job's binding; `session` was opened for what it fetches. */
+  readonly plan: OutputPlan;
   readonly storage: Storage;
   readonly clock: Clock;
   readonly batchSize: BatchSize;
@@ -105,6 +108,7 @@ async function scoreRows(
         session: deps.session,
         answers,
         allowNonFinite: context.allowNonFinite,
+        derive: deps.plan.derive,
         signal: held.lost,
         exhausted,
         outOfMemory: (rows) => deps.batchSize.tooLarge(rows),
@@ -160,6 +164,7 @@ async function writePart(
     written = await reader.write({
       end,
       outputs: outputColumns(context),
+      constants: context.bound.binding.constants ?? [],
       partPath: part.path,
       rejectsPath: rejects.path,
       attempt: lease.attempt,

@@ -1,9 +1,15 @@
 import { expect, test } from 'vitest';
+import type { BoundJob } from '../core/bound.ts';
 import { Failure } from '../core/errors.ts';
 import type { WorkerContext } from '../core/wire.ts';
 import type { DataEngine } from '../data/engine.ts';
 import type { Session } from '../runtimes/runtime.ts';
 import { runWorker, type WorkerDeps } from './worker.ts';
+
+const bound = {
+  binding: { inputs: [], outputs: [] },
+  signature: { inputs: [], outputs: [] },
+} as object as BoundJob;
 
 /** Starts, and then meets what `deps` says; tells whether the keeper's thread was let go, which would hold the process. */
 async function outcomeOf(deps: Partial<WorkerDeps>): Promise<{ error: unknown; keeperClosed: boolean }> {
@@ -13,7 +19,7 @@ async function outcomeOf(deps: Partial<WorkerDeps>): Promise<{ error: unknown; k
     drain: new AbortController().signal,
     random: { bytes: (n) => new Uint8Array(n), float: () => 0 },
     link: {
-      context: async () => ({ kind: 'context', context: { batchSize: 10 } as WorkerContext }),
+      context: async () => ({ kind: 'context', context: { batchSize: 10, bound } as WorkerContext }),
       claim: async () => {
         throw new Failure('DISK_FULL', 'No space is left for the state.');
       },

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import { asFailure, Failure } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Clock, Random } from '../core/ports.ts';
+import type { OutputBinding } from '../core/signature.ts';
 import type { Segment } from '../core/snapshot.ts';
 import type { WorkerContext } from '../core/wire.ts';
 import type { DataEngine } from '../data/engine.ts';
@@ -9,6 +10,7 @@ import type { Log } from '../observe/log.ts';
 import type { Session } from '../runtimes/runtime.ts';
 import type { Storage } from '../storage/storage.ts';
 import { batchSizeOf } from './batch-size.ts';
+import { outputPlan } from './derive-outputs.ts';
 import type { HeldLease, LeaseKeeper } from './lease-keeper.ts';
 import type { ManagerLink } from './manager-link.ts';
 import { type ScoreShardDeps, type ShardOutcome, scoreShard } from './score-shard.ts';
@@ -22,8 +24,8 @@ export interface WorkerDeps {
   readonly log: Log;
   readonly startKeeper: (context: WorkerContext) => Promise<LeaseKeeper>;
   readonly openEngine: (context: WorkerContext) => Promise<DataEngine>;
-  /** Checks the digest, loads the model. */
-  readonly openSession: (context: WorkerContext) => Promise<Session>;
+  /** Checks the digest, loads the model, for these of its outputs. */
+  readonly openSession: (context: WorkerContext, outputs: readonly OutputBinding[]) => Promise<Session>;
   readonly checkUnchanged: (path: string, context: WorkerContext, segment: Segment) => Promise<void>;
   /** Aborted by SIGTERM: finish the batch in hand, hand the rest back, leave. */
   readonly drain: AbortSignal;
@@ -38,6 +40,7 @@ export interface WorkerDeps {
 export async function runWorker(deps: WorkerDeps): Promise<void> {
   const context = await awaitContext(deps);
   if (context === null) return;
+  const plan = outputPlan(context.bound.binding, context.bound.signature);
   let engine: DataEngine;
   let session: Session;
   let keeper: LeaseKeeper;
@@ -45,7 +48,7 @@ export async function runWorker(deps: WorkerDeps): Promise<void> {
   try {
     [engine, session, keeper] = await Promise.all([
       deps.openEngine(context),
-      deps.openSession(context),
+      deps.openSession(context, plan.fetched),
       startingKeeper,
     ]);
   } catch (error) {
@@ -61,6 +64,7 @@ export async function runWorker(deps: WorkerDeps): Promise<void> {
     context,
     engine,
     session,
+    plan,
     storage: deps.storage,
     clock: deps.clock,
     drain: deps.drain,

@@ -72,7 +72,7 @@ export async function workerCommand(options: WorkerOptions): Promise<number> {
           tempDir: scratch.path,
           allowed: await foldersOf(context, storage),
         }),
-      openSession: async (context) => {
+      openSession: async (context, outputs) => {
         const { model } = context.bound;
         const path = await storage.localPath(model.key);
         refuseOtherModel(model.reference, model.sha256, await sha256OfFile(path));
@@ -83,7 +83,7 @@ export async function workerCommand(options: WorkerOptions): Promise<number> {
             await sha256OfFile(join(dirname(path), name)),
           );
         }
-        const options = { binding: context.bound.binding, threads: context.threads };
+        const options = { binding: { ...context.bound.binding, outputs }, threads: context.threads };
         return runtimes.onnx.open({ path, sha256: model.sha256 }, options, drain.signal);
       },
       checkUnchanged: async (path: string, context: WorkerContext, segment: Segment) => {

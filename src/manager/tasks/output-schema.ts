@@ -3,7 +3,7 @@ import type { SourceColumn } from '../../core/snapshot.ts';
 import type { TableColumn } from '../../data/engine.ts';
 import { DUCKDB_TYPES } from '../../data/feature-sql.ts';
 
-/** Columns of the published dataset, in order: key (or file and row number), included columns, predictions. */
+/** Columns of the published dataset, in order: key (or file and row number), included columns, predictions, constants. */
 export function outputSchema(columns: readonly SourceColumn[], bound: BoundJob): TableColumn[] {
   const types = new Map(columns.map(({ name, type }) => [name, type]));
   const passed = [...(bound.key === null ? [] : [bound.key]), ...bound.include];
@@ -15,6 +15,7 @@ export function outputSchema(columns: readonly SourceColumn[], bound: BoundJob):
       name: column,
       type: shape === 'list' ? `${DUCKDB_TYPES[type]}[]` : DUCKDB_TYPES[type],
     })),
+    ...(bound.binding.constants ?? []).map(({ column, type }) => ({ name: column, type })),
   ];
 }
 

@@ -1,3 +1,4 @@
+import { bindConstants } from '../../core/bind-constants.ts';
 import { bind } from '../../core/binding.ts';
 import type { BoundJob } from '../../core/bound.ts';
 import { Failure } from '../../core/errors.ts';
@@ -39,17 +40,20 @@ export async function pin(
     path: await deps.storage.localPath(model.key),
     sha256: model.sha256,
   });
-  const binding = bind(signature, {
+  const bound = bind(signature, {
     columns,
     ...(spec.input.features === undefined ? {} : { features: spec.input.features }),
     ...(spec.output.columns === undefined ? {} : { outputs: spec.output.columns }),
+    transforms: spec.output,
   });
+  const constants = bindConstants(spec.output, job, model);
+  const binding = { ...bound, ...(constants.length === 0 ? {} : { constants }) };
   const passed = passedThrough(spec, columns);
   refuseInexact(passed);
   refuseClashes(
     spec,
     passed,
-    binding.outputs.map(({ column }) => column),
+    [...binding.outputs, ...constants].map(({ column }) => column),
   );
   const where = spec.input.where === undefined ? null : (await parseWhere(spec.input.where, columns)).sql;
   const key = spec.input.key === undefined ? null : (passed[0]?.name ?? null);
