@@ -58,7 +58,8 @@ means that the first rejected record fails the job; the old output then stays as
 
 \`input.columns\` is a fence, not a projection: the key, the features, the included columns and those in \`where\` have to be among it, and
 whatever else the files hold is neither read nor checked. Without it, any column may be used. Either way only the columns that are used are read.
-The output has the key (or \`source_file\` and \`source_row\`), then \`output.include\` in its order, then the model's outputs.
+The output has the key (or \`source_file\` and \`source_row\`), then \`output.include\` in its order, then the model's outputs and what is made of them
+([outputs.md](outputs.md)).
 
 ## Conditions: \`input.where\`
 

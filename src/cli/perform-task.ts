@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { isProvablyDead, processIdentity } from '../compute/local/process-identity.ts';
 import { Failure } from '../core/errors.ts';
 import type { TaskLink } from '../core/task-link.ts';
@@ -22,6 +23,9 @@ import { signedManifest } from './signed-manifest.ts';
 /** Footers, and a look for duplicate keys, which spills to disk. */
 const MEMORY_MB = 1_024;
 
+/** Most threads that writing text takes: the job's workers are gone by then, but other jobs may have some. */
+const WRITING_THREADS = 4;
+
 /** Wires and does one task, and tells the manager what came of it. */
 export async function performTask(
   work: TaskWork,
@@ -42,7 +46,7 @@ export async function performTask(
     spec.output.path,
   ];
   const engine: DataEngine = await createDataEngine({
-    threads: 1,
+    threads: threadsFor(work),
     memoryLimitMb: MEMORY_MB,
     tempDir: scratch.path,
     allowed: folders,
@@ -85,4 +89,10 @@ export async function performTask(
     await engine[Symbol.asyncDispose]();
     scratch.remove();
   }
+}
+
+/** Turning parts into text is the one task that reckons; all others wait for disks. */
+function threadsFor({ lease, job }: TaskWork): number {
+  const isText = (job.spec as JobSpec).output.destination !== 'parquet';
+  return lease.kind === 'publish' && isText ? Math.min(WRITING_THREADS, availableParallelism()) : 1;
 }

@@ -5,6 +5,7 @@ import type { TaskJob } from '../core/wire.ts';
 import { signJson } from '../lineage/dsse.ts';
 import { keyFolder, openSigningKey } from '../lineage/keys.ts';
 import { createStatement } from '../lineage/statement.ts';
+import { outputSchema } from '../manager/tasks/output-schema.ts';
 import { systemClock } from './system-ports.ts';
 import { version } from './version.ts';
 
@@ -12,9 +13,11 @@ import { version } from './version.ts';
 export function signedManifest(job: TaskJob): (files: readonly ManifestFile[]) => Promise<Uint8Array> {
   return async (files) => {
     const key = openSigningKey(keyFolder(process.env, homedir()));
+    if (job.pinned === null) throw new Error('a job is published after it was pinned');
     const statement = createStatement({
       job,
       files,
+      columns: outputSchema(job.pinned.snapshot.columns, job.pinned.bound),
       code: { name: 'batchwright', version: version() },
       environment: {
         node: process.versions.node,

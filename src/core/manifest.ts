@@ -12,7 +12,7 @@ export interface ManifestFile {
   /** Relative to the manifest's folder, `/`-separated. */
   readonly path: string;
   readonly kind: 'part' | 'rejects';
-  /** Storage key that it was published from. */
+  /** Storage key of the accepted file that it was published from. */
   readonly key: string;
   readonly rows: number;
   readonly sizeBytes: number;

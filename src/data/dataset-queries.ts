@@ -1,5 +1,5 @@
 import duckdb, { type Connection } from '@duckdb/node-bindings';
-import { queryJson, quoteName, quoteText, sqlList } from './duckdb.ts';
+import { queryJson, quoteName, quotePath, quoteText, sqlList } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
 import type { DuplicateKey, TableColumn } from './engine.ts';
 
@@ -19,6 +19,18 @@ export async function findDuplicate(
     throw duckdbFailure(error, { reads: paths });
   });
   return found === undefined ? null : { key: String(found.key), rows: Number(found.rows) };
+}
+
+/** The names in the first line of a CSV file with commas, plain or compressed. */
+export async function csvHead(connection: Connection, path: string): Promise<string[]> {
+  const columns = await queryJson<{ name: string }>(
+    connection,
+    `SELECT column_name AS name FROM (DESCRIBE SELECT * FROM read_csv(${quotePath(path)}, header = true, all_varchar = true,
+      delim = ',', quote = '"', escape = '"'))`,
+  ).catch((error: unknown) => {
+    throw duckdbFailure(error, { reads: [path] });
+  });
+  return columns.map(({ name }) => name);
 }
 
 /** A Parquet file with these columns and no rows. */

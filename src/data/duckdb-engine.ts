@@ -1,11 +1,12 @@
 import duckdb from '@duckdb/node-bindings';
 import { rangeRows } from '../core/snapshot.ts';
-import { findDuplicate, writeEmptyTable } from './dataset-queries.ts';
+import { csvHead, findDuplicate, writeEmptyTable } from './dataset-queries.ts';
 import { describeFiles } from './describe.ts';
 import { type DuckdbSettings, openDatabase } from './duckdb.ts';
 import type { DataEngine, ShardRequest } from './engine.ts';
 import { type Bridge, createBridge } from './native-bridge.ts';
 import { openShardReader } from './shard-reader.ts';
+import { writeText } from './write-text.ts';
 
 /** Shards that may be open at once: one being scored, one being written, and room. */
 const MAX_OPEN_SHARDS = 4;
@@ -25,6 +26,8 @@ export async function createDataEngine(settings: DuckdbSettings): Promise<DataEn
     describe: (paths, signal) => describeFiles(describing, paths, signal),
     findDuplicate: (paths, column) => findDuplicate(describing, paths, column),
     writeEmptyTable: (path, columns) => writeEmptyTable(describing, path, columns),
+    csvHead: (path) => csvHead(describing, path),
+    writeText: (request) => writeText(describing, request),
     async openShard(request) {
       requireTiling(request);
       const bridge = free.pop();

@@ -3,6 +3,7 @@ import type { Counts } from '../core/counts.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { ConstantColumn } from '../core/signature.ts';
 import type { RowRange, Segment, SourceColumn } from '../core/snapshot.ts';
+import type { TextKind } from './text-carries.ts';
 
 /**
  * The data engine: everything that touches rows outside of a model. Parquet in, Parquet out.
@@ -17,8 +18,31 @@ export interface DataEngine extends AsyncDisposable {
   openShard(request: ShardRequest): Promise<ShardReader>;
   /** A value that stands more than once in a column of these files together; null: all are distinct. */
   findDuplicate(paths: readonly string[], column: string): Promise<DuplicateKey | null>;
+  /**
+   * Writes a Parquet file as text, and makes sure by reading it back that nothing was lost. Fails with COLUMN_TYPE (a column
+   * that the format cannot carry), ACCOUNTING (the text does not say what the file says), DISK_FULL.
+   */
+  writeText(request: TextRequest): Promise<void>;
+  /** The names in the first line of a CSV file with commas, plain or compressed. */
+  csvHead(path: string): Promise<readonly string[]>;
   /** Writes a Parquet file with these columns and no rows. */
   writeEmptyTable(path: string, columns: readonly TableColumn[]): Promise<void>;
+}
+
+export interface TextRequest {
+  readonly from: string;
+  /** Does not exist yet. */
+  readonly to: string;
+  readonly format: TextFormat;
+  /** Of the Parquet file. */
+  readonly rows: number;
+}
+
+export interface TextFormat {
+  readonly kind: TextKind;
+  readonly compression: 'none' | 'gzip' | 'zstd';
+  /** Only for CSV: puts an apostrophe before texts, heads included, that a spreadsheet would take for a formula. */
+  readonly escapeFormulas: boolean;
 }
 
 export interface DuplicateKey {

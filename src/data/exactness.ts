@@ -1,4 +1,5 @@
 import type { SourceColumn } from '../core/snapshot.ts';
+import { nestedType } from './nested-type.ts';
 
 /**
  * Whether a column's values go from the input's Parquet through DuckDB into a part without changing: 'exact', or the
@@ -44,40 +45,26 @@ const MAX_DECIMAL_DIGITS = 38;
 
 /** The first part of a (nested) type that is not exact, or null. */
 function inexactPart(type: string): string | null {
-  if (type.endsWith('[]')) return inexactPart(type.slice(0, -2));
-  const nested = /^(STRUCT|MAP|DECIMAL)\((.*)\)$/s.exec(type);
-  if (nested === null) return EXACT_TYPES.has(type) ? null : type;
-  const [, kind, inner] = nested as unknown as [string, string, string];
-  if (kind === 'DECIMAL') return Number.parseInt(inner, 10) <= MAX_DECIMAL_DIGITS ? null : type;
-  for (const member of splitTopLevel(inner)) {
-    const culprit = inexactPart(kind === 'STRUCT' ? afterName(member) : member);
+  const nested = nestedType(type);
+  switch (nested.kind) {
+    case 'list':
+      return inexactPart(nested.of);
+    case 'map':
+      return inexactPart(nested.key) ?? inexactPart(nested.value);
+    case 'struct':
+      return firstInexact(nested.members.map((member) => member.type));
+    case 'plain': {
+      const [, digits] = /^DECIMAL\((\d+),\d+\)$/.exec(type) ?? [];
+      if (digits !== undefined) return Number(digits) <= MAX_DECIMAL_DIGITS ? null : type;
+      return EXACT_TYPES.has(type) ? null : type;
+    }
+  }
+}
+
+function firstInexact(types: readonly string[]): string | null {
+  for (const type of types) {
+    const culprit = inexactPart(type);
     if (culprit !== null) return culprit;
   }
   return null;
-}
-
-/** Splits at commas that stand outside of brackets and quotes. */
-function splitTopLevel(text: string): string[] {
-  const parts: string[] = [];
-  let depth = 0;
-  let start = 0;
-  let quoted = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text[at];
-    if (char === '"') quoted = !quoted;
-    else if (quoted) continue;
-    else if (char === '(') depth += 1;
-    else if (char === ')') depth -= 1;
-    else if (char === ',' && depth === 0) {
-      parts.push(text.slice(start, at).trim());
-      start = at + 1;
-    }
-  }
-  parts.push(text.slice(start).trim());
-  return parts;
-}
-
-/** The type of a struct's member: what follows its name, which is quoted where it has to be. */
-function afterName(member: string): string {
-  return member.replace(/^("(?:[^"]|"")*"|\S+)\s+/, '');
 }

@@ -36,6 +36,8 @@ export interface Predicate {
     readonly columns: Snapshot['columns'];
     readonly files: readonly Omit<Snapshot['files'][number], 'rowGroups'>[];
   };
+  /** Of the published parts, in order; `type` as DuckDB names it. */
+  readonly columns: StatementInput['columns'];
   readonly model: BoundJob['model'] & Pick<BoundJob, 'signature' | 'binding' | 'where'>;
   readonly code: CodeVersion;
   readonly environment: Environment;
@@ -74,6 +76,7 @@ export interface StatementInput {
   /** Pinned and audited. */
   readonly job: TaskJob;
   readonly files: readonly ManifestFile[];
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
   readonly code: CodeVersion;
   readonly environment: Environment;
   readonly signer: PublicKey;
@@ -84,6 +87,7 @@ export interface StatementInput {
 export function createStatement({
   job,
   files,
+  columns,
   code,
   environment,
   signer,
@@ -122,6 +126,7 @@ export function createStatement({
         columns: snapshot.columns,
         files: snapshot.files.map(({ key, identity, rows }) => ({ key, identity, rows })),
       },
+      columns,
       model: { ...bound.model, signature: bound.signature, binding: bound.binding, where: bound.where },
       code,
       environment,

@@ -64,6 +64,7 @@ function statementOf(jobId: string, key: SigningKey, files: Record<string, strin
     modelStore: 's',
   };
   return createStatement({
+    columns: [{ name: 'n', type: 'INTEGER' }],
     job,
     files: Object.entries(files).map(([path, content]) => ({
       path,

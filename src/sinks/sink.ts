@@ -40,8 +40,8 @@ export interface SinkJob {
 }
 
 export interface SinkContext {
-  /** To read columns of Parquet files. */
-  readonly engine: Pick<DataEngine, 'describe'>;
+  /** To read columns of files, and to write files in the format of the destination. */
+  readonly engine: Pick<DataEngine, 'describe' | 'csvHead' | 'writeText'>;
   /** Aborted when the task's lease is lost. Heeded until the switch begins, which is not interrupted. */
   readonly signal: AbortSignal;
 }
@@ -60,6 +60,8 @@ export interface PublishRequest extends SinkJob {
   /** In order of the snapshot. At least one: a job without scored rows gives one Parquet file without rows. */
   readonly parts: readonly StoredFile[];
   readonly rejects: readonly StoredFile[];
+  /** Storage key below which files that are made from parts may be staged; the job's own. */
+  readonly staging: string;
   /**
    * Gives the signed manifest of these files; called once per publish that has to assemble. It is a callback because
    * only the sink knows the names that the files are published under.

@@ -4,7 +4,10 @@ import type { TableColumn } from '../../data/engine.ts';
 import { DUCKDB_TYPES } from '../../data/feature-sql.ts';
 
 /** Columns of the published dataset, in order: key (or file and row number), included columns, predictions, constants. */
-export function outputSchema(columns: readonly SourceColumn[], bound: BoundJob): TableColumn[] {
+export function outputSchema(
+  columns: readonly SourceColumn[],
+  bound: Pick<BoundJob, 'binding' | 'key' | 'include'>,
+): TableColumn[] {
   const types = new Map(columns.map(({ name, type }) => [name, type]));
   const passed = [...(bound.key === null ? [] : [bound.key]), ...bound.include];
   const keys = bound.key === null ? PLACE : [];

@@ -5,14 +5,16 @@ import { Failure } from '../../core/errors.ts';
 import { findColumn } from '../../core/find-column.ts';
 import type { Snapshot, SourceColumn } from '../../core/snapshot.ts';
 import type { TaskJob } from '../../core/wire.ts';
-import type { DataEngine } from '../../data/engine.ts';
+import type { DataEngine, TableColumn } from '../../data/engine.ts';
 import { exactness } from '../../data/exactness.ts';
 import { parseWhere } from '../../data/parse-where.ts';
+import { whyNotCarried } from '../../data/text-carries.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { Runtime } from '../../runtimes/runtime.ts';
 import { parquetSource } from '../../sources/files/parquet-source.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import type { Storage } from '../../storage/storage.ts';
+import { outputSchema } from './output-schema.ts';
 
 export interface PinDeps {
   readonly storage: Storage;
@@ -55,9 +57,10 @@ export async function pin(
     passed,
     [...binding.outputs, ...constants].map(({ column }) => column),
   );
-  const where = spec.input.where === undefined ? null : (await parseWhere(spec.input.where, columns)).sql;
   const key = spec.input.key === undefined ? null : (passed[0]?.name ?? null);
   const include = passed.map(({ name }) => name).filter((name) => name !== key);
+  refuseUncarried(spec, outputSchema(columns, { binding, key, include }));
+  const where = spec.input.where === undefined ? null : (await parseWhere(spec.input.where, columns)).sql;
   return { snapshot: { ...snapshot, columns }, bound: { model, signature, binding, where, key, include } };
 }
 
@@ -88,6 +91,23 @@ function refuseInexact(columns: readonly SourceColumn[]): void {
       `Column "${column.name}" (${column.type}) cannot be passed through exactly: ${reason}.`,
       {
         place: { field: column.name },
+      },
+    );
+  }
+}
+
+/** Text formats carry less than Parquet does. */
+function refuseUncarried({ output }: JobSpec, columns: readonly TableColumn[]): void {
+  if (output.destination === 'parquet') return;
+  for (const { name, type } of columns) {
+    const why = whyNotCarried(output.destination, type);
+    if (why === null) continue;
+    throw new Failure(
+      'COLUMN_TYPE',
+      `Column "${name}" (${type}) cannot be published as ${output.destination}: it ${why}.`,
+      {
+        place: { field: name },
+        next: 'Leave the column out, or choose another output.destination; parquet carries all types.',
       },
     );
   }

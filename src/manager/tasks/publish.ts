@@ -34,6 +34,7 @@ export async function publish(
       fence: lease.fence,
       parts: parts.length > 0 ? parts : [await emptyPart({ job, lease }, deps)],
       rejects: pinned.parts.flatMap(({ rejects }) => (rejects === null ? [] : [rejects])),
+      staging: `${job.workspace}/published`,
       manifest: deps.manifest,
     },
     { engine: deps.engine, signal },

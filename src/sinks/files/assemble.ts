@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { Failure } from '../../core/errors.ts';
 import type { StoredFile } from '../../core/lease.ts';
 import { MANIFEST_FILE, type ManifestFile } from '../../core/manifest.ts';
+import { whyNotCarried } from '../../data/text-carries.ts';
 import { syncToDisk } from '../../storage/durable.ts';
 import { fileSha256 } from '../../storage/file-sha256.ts';
 import { errnoOf, isAbsent } from '../../storage/fs-failure.ts';
 import type { Storage } from '../../storage/storage.ts';
-import type { PublishRequest } from '../sink.ts';
+import type { PublishRequest, SinkContext } from '../sink.ts';
+import { PARQUET, type PublishedFormat, publishedFormat } from './published-format.ts';
 
 /** Told after each step, before the next: where tests stop or kill the process. */
 export type OnStep = (step: string) => Promise<void> | void;
@@ -17,26 +19,49 @@ const REJECTS_FOLDER = '_rejects';
 
 /**
  * Puts the whole result together in `folder`, which must not exist: parts, `_rejects/` (readers of datasets skip names
- * with an underscore), manifest. Files are linked, or copied from another file system; each is then read where it lies
- * now and compared with what the ledger says. When this returns, all of it survives a power loss.
+ * with an underscore), manifest. Parquet files are linked, or copied from another file system; each is then read where it lies
+ * now and compared with what the ledger says. For another format, each accepted file is compared first, and what is made
+ * of it is staged, read back, and then placed like a part. When this returns, all of it survives a power loss.
  */
 export async function assemble(
   folder: string,
   request: PublishRequest,
   storage: Storage,
-  signal: AbortSignal,
+  { engine, signal }: SinkContext,
   onStep: OnStep,
 ): Promise<void> {
   await mkdir(folder);
   if (request.rejects.length > 0) await mkdir(join(folder, REJECTS_FOLDER));
   await onStep('assembly begun');
-  const files = filesOf(request);
-  for (const file of files) {
+  const staging = `${request.staging}/${request.fence}`;
+  // Of a publish under the same fence that was stopped.
+  await storage.remove(staging);
+  const files: ManifestFile[] = [];
+  for (const { file, format } of await filesOf(request, storage, { engine, signal })) {
     signal.throwIfAborted();
-    await place(await storage.localPath(file.key), join(folder, file.path));
-    await requireSame(join(folder, file.path), file, signal);
+    const local = await storage.localPath(file.key);
+    if (format.text === null) {
+      await place(local, join(folder, file.path));
+      await requireSame(join(folder, file.path), file, signal);
+      files.push(file);
+    } else {
+      await requireSame(local, file, signal);
+      const staged = await storage.stage(`${staging}/${file.path}`);
+      try {
+        await engine.writeText({ from: local, to: staged.path, format: format.text, rows: file.rows });
+      } catch (error) {
+        await staged.discard();
+        throw error;
+      }
+      const made = { ...file, ...(await staged.seal()) };
+      await onStep('text staged');
+      await place(await storage.localPath(`${staging}/${file.path}`), join(folder, file.path));
+      await requireSame(join(folder, file.path), made, signal);
+      files.push(made);
+    }
     await onStep('file placed');
   }
+  await storage.remove(staging);
   await writeDurably(join(folder, MANIFEST_FILE), await request.manifest(files));
   await onStep('manifest written');
   if (request.rejects.length > 0) await syncToDisk(join(folder, REJECTS_FOLDER));
@@ -44,21 +69,53 @@ export async function assemble(
   signal.throwIfAborted();
 }
 
-function filesOf({ jobId, parts, rejects }: PublishRequest): ManifestFile[] {
+interface PlannedFile {
+  /** As it was accepted, with the name it is to have. */
+  readonly file: ManifestFile;
+  readonly format: PublishedFormat;
+}
+
+/** Every part has the format of the destination. */
+async function filesOf(
+  { jobId, spec, parts, rejects }: PublishRequest,
+  storage: Storage,
+  context: SinkContext,
+): Promise<PlannedFile[]> {
   if (parts.length === 0) throw new Error('a job without scored rows is published with one empty part');
-  const numbered = (index: number) => `${jobId}-${String(index).padStart(5, '0')}.parquet`;
-  const named = (file: StoredFile, kind: ManifestFile['kind'], path: string): ManifestFile => ({
-    path,
-    kind,
-    key: file.key,
-    rows: file.rows,
-    sizeBytes: file.sizeBytes,
-    sha256: file.sha256,
-  });
+  const wanted = publishedFormat(spec.output);
+  const planned = (
+    stored: StoredFile,
+    index: number,
+    kind: ManifestFile['kind'],
+    format: PublishedFormat,
+  ) => {
+    const name = `${jobId}-${String(index).padStart(5, '0')}${format.extension}`;
+    const path = kind === 'part' ? `part-${name}` : `${REJECTS_FOLDER}/rejects-${name}`;
+    const { key, rows, sizeBytes, sha256 } = stored;
+    return { file: { path, kind, key, rows, sizeBytes, sha256 }, format };
+  };
+  const forRejects = await rejectsFormat(wanted, rejects, storage, context);
   return [
-    ...parts.map((file, index) => named(file, 'part', `part-${numbered(index)}`)),
-    ...rejects.map((file, index) => named(file, 'rejects', `${REJECTS_FOLDER}/rejects-${numbered(index)}`)),
+    ...parts.map((stored, index) => planned(stored, index, 'part', wanted)),
+    ...rejects.map((stored, index) => planned(stored, index, 'rejects', forRejects)),
   ];
+}
+
+/**
+ * Rejects hold all columns of the input, also those that are not published. They have the format of the output, for
+ * whoever repairs them, unless it cannot carry one of these columns: then all of them stay Parquet.
+ */
+async function rejectsFormat(
+  wanted: PublishedFormat,
+  [first]: readonly StoredFile[],
+  storage: Storage,
+  { engine, signal }: SinkContext,
+): Promise<PublishedFormat> {
+  const { text } = wanted;
+  if (text === null || first === undefined) return wanted;
+  const [described] = await engine.describe([await storage.localPath(first.key)], signal);
+  const isCarried = described?.columns.every(({ type }) => whyNotCarried(text.kind, type) === null);
+  return isCarried === true ? wanted : PARQUET;
 }
 
 /** File systems without hard links, or a staging area on another one. */

@@ -4,11 +4,17 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Failure } from '../../core/errors.ts';
 import type { PublishRequest } from '../sink.ts';
-import { describeSink } from '../sink-conformance.ts';
-import { type Mode, publishInChild, type SinkFixture, sinkFixture } from './sink-fixture.ts';
+import { describeSink, type SinkSubject } from '../sink-conformance.ts';
+import {
+  type Mode,
+  type OutputFormat,
+  publishInChild,
+  type SinkFixture,
+  sinkFixture,
+} from './sink-fixture.ts';
 
-describeSink('files', async () => {
-  const fixture = await sinkFixture();
+const subject = async (format: OutputFormat): Promise<SinkSubject> => {
+  const fixture = await sinkFixture(format);
   return {
     sink: fixture.sink(),
     context: fixture.context,
@@ -27,7 +33,9 @@ describeSink('files', async () => {
     isClean: async () => (await readdir(join(fixture.root, 'out'))).join() === 'scores',
     close: async () => fixture[Symbol.asyncDispose](),
   };
-});
+};
+describeSink('files', () => subject({}));
+describeSink('files, as CSV', () => subject({ destination: 'csv' }));
 
 let fixture: SinkFixture;
 beforeEach(async () => {

@@ -34,7 +34,7 @@ export interface FilesSinkDeps {
 const LAST_FENCE = Number.MAX_SAFE_INTEGER;
 
 /**
- * Publishes datasets of Parquet files to local folders. The promise: exactly once, atomic per dataset.
+ * Publishes datasets of Parquet, CSV or JSON Lines files to local folders. The promise: exactly once, atomic per dataset.
  *
  * publish = claim the destination, bring back what a dead process left half-way, assemble the whole result beside the
  * destination, verify it, switch it in, release. Every step can be repeated: assemblies are thrown away and built anew,
@@ -55,7 +55,8 @@ export function createFilesSink({ storage, process, onStep = () => {} }: FilesSi
 
     checkColumns: (job, columns, context) =>
       atEdge(job, async (to) => {
-        if (job.spec.output.mode === 'append') await requireSameColumns(to, columns, context);
+        const { mode, destination } = job.spec.output;
+        if (mode === 'append') await requireSameColumns(to, columns, destination, context);
       }),
 
     publish: (request, context) =>
@@ -131,7 +132,7 @@ async function publishAnew(
   await requireColumns(to, request, context, storage);
   const assembly = beside.assembly(to, request.jobId, request.fence);
   try {
-    await assemble(assembly, request, storage, context.signal, onStep);
+    await assemble(assembly, request, storage, context, onStep);
     await requireRecognisable(assembly, request);
     await onStep('assembled');
     await switchIn(to, request, assembly, claim, onStep);
@@ -161,7 +162,7 @@ async function requireColumns(
   const [first] = request.parts;
   if (request.spec.output.mode !== 'append' || first === undefined) return;
   const [described] = await context.engine.describe([await storage.localPath(first.key)], context.signal);
-  await requireSameColumns(to, described?.columns ?? [], context);
+  await requireSameColumns(to, described?.columns ?? [], request.spec.output.destination, context);
 }
 
 /** A job that ended (failed) while its publish was half-way: what it had moved away comes back. */

@@ -4,6 +4,7 @@ import {
   MANIFEST_STATEMENT_TYPE,
   type ManifestFile,
 } from '../../core/manifest.ts';
+import type { DataEngine } from '../../data/engine.ts';
 import { createLocalStorage } from '../../storage/local.ts';
 import type { PublishRequest, SinkContext } from '../sink.ts';
 import { portsOf } from './claim-contender.ts';
@@ -39,23 +40,26 @@ async function obey(order: ChildOrder): Promise<void> {
   }
 }
 
-/** Only appending looks into files: the engine, which takes a while to load, is opened when it is needed. */
+/** Only appending and other formats than Parquet look into files: the engine, which takes a while to load, is opened when it is needed. */
 export function engineWhenNeeded(root: string): SinkContext['engine'] {
+  const withEngine = async <Answer>(use: (engine: DataEngine) => Promise<Answer>): Promise<Answer> => {
+    const { createDataEngine } = await import('../../data/duckdb-engine.ts');
+    const engine = await createDataEngine({
+      threads: 1,
+      memoryLimitMb: 256,
+      tempDir: root,
+      allowed: [root],
+    });
+    try {
+      return await use(engine);
+    } finally {
+      await engine[Symbol.asyncDispose]();
+    }
+  };
   return {
-    async describe(paths, signal) {
-      const { createDataEngine } = await import('../../data/duckdb-engine.ts');
-      const engine = await createDataEngine({
-        threads: 1,
-        memoryLimitMb: 256,
-        tempDir: root,
-        allowed: [root],
-      });
-      try {
-        return await engine.describe(paths, signal);
-      } finally {
-        await engine[Symbol.asyncDispose]();
-      }
-    },
+    describe: (paths, signal) => withEngine((engine) => engine.describe(paths, signal)),
+    csvHead: (path) => withEngine((engine) => engine.csvHead(path)),
+    writeText: (request) => withEngine((engine) => engine.writeText(request)),
   };
 }
 
@@ -70,7 +74,7 @@ function manifestOf(jobId: string, files: readonly ManifestFile[]): Uint8Array {
     _type: MANIFEST_STATEMENT_TYPE,
     predicateType: MANIFEST_PREDICATE_TYPE,
     subject: files.map(({ path, sha256 }) => ({ name: path, digest: { sha256 } })),
-    predicate: { job: { id: jobId } },
+    predicate: { job: { id: jobId }, columns: [{ name: 'n', type: 'INTEGER' }] },
   };
   const payload = Buffer.from(JSON.stringify(statement)).toString('base64');
   return Buffer.from(JSON.stringify({ payloadType: MANIFEST_PAYLOAD_TYPE, payload, signatures: [] }));

@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { MANIFEST_PAYLOAD_TYPE, MANIFEST_PREDICATE_TYPE } from '../../core/manifest.ts';
 import { isAbsent } from '../../storage/fs-failure.ts';
+import type { SinkColumn } from '../sink.ts';
 
 /** What a sink has to know of a manifest that lies in a folder: whose it is and what it names. */
 export interface PublishedManifest {
   readonly jobId: string;
   /** Relative to the manifest's folder. */
   readonly files: readonly string[];
+  /** Of its parts; null: it does not say. */
+  readonly columns: readonly SinkColumn[] | null;
   /** Of the manifest's own bytes. */
   readonly sha256: string;
 }
@@ -29,7 +32,7 @@ export async function readPublishedManifest(path: string): Promise<PublishedMani
   return { ...statement, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
-function statementIn(bytes: Buffer): { jobId: string; files: string[] } | null {
+function statementIn(bytes: Buffer): Omit<PublishedManifest, 'sha256'> | null {
   try {
     const envelope = JSON.parse(bytes.toString('utf8'));
     if (envelope.payloadType !== MANIFEST_PAYLOAD_TYPE) return null;
@@ -37,8 +40,17 @@ function statementIn(bytes: Buffer): { jobId: string; files: string[] } | null {
     const jobId: unknown = statement.predicate.job.id;
     const files: unknown[] = statement.subject.map((subject: { name: unknown }) => subject.name);
     if (statement.predicateType !== MANIFEST_PREDICATE_TYPE || typeof jobId !== 'string') return null;
-    return files.every((file) => typeof file === 'string') ? { jobId, files } : null;
+    const columns = columnsIn(statement.predicate.columns);
+    return files.every((file) => typeof file === 'string') ? { jobId, files, columns } : null;
   } catch {
     return null;
   }
+}
+
+function columnsIn(columns: unknown): SinkColumn[] | null {
+  const isColumn = (each: unknown): each is SinkColumn => {
+    const { name, type } = Object(each) as { name?: unknown; type?: unknown };
+    return typeof name === 'string' && typeof type === 'string';
+  };
+  return Array.isArray(columns) && columns.every(isColumn) ? columns : null;
 }

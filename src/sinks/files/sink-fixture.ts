@@ -13,8 +13,13 @@ import type { OnStep } from './assemble.ts';
 import { portsOf } from './claim-contender.ts';
 import { createFilesSink } from './files-sink.ts';
 import { type ChildOrder, engineWhenNeeded, publishRequest } from './publish-child.ts';
+import { formatOfFile } from './published-format.ts';
 
 export type Mode = JobSpec['output']['mode'];
+/** Of the destination; Parquet unless a test says otherwise. */
+export type OutputFormat = Partial<
+  Pick<JobSpec['output'], 'destination' | 'compression' | 'escape_formulas'>
+>;
 
 /** A folder with staged Parquet files, and a destination `out/scores` in it. */
 export interface SinkFixture extends AsyncDisposable {
@@ -37,7 +42,7 @@ export interface SinkFixture extends AsyncDisposable {
   visible(): Promise<number[] | null>;
 }
 
-export async function sinkFixture(): Promise<SinkFixture> {
+export async function sinkFixture(format: OutputFormat = {}): Promise<SinkFixture> {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'sink-')));
   const destination = join(root, 'out/scores');
   const storage = createLocalStorage({ root: '/' });
@@ -62,12 +67,23 @@ export async function sinkFixture(): Promise<SinkFixture> {
       return { key, rows: values.length, ...(await staged.seal()) };
     },
     request: (jobId, mode, fence, parts, rejects = []) =>
-      publishRequest({ jobId, fence, parts, rejects, spec: specOf(destination, mode) }),
+      publishRequest({
+        jobId,
+        fence,
+        parts,
+        rejects,
+        staging: `${storage.keyOf(root)}/staging/published`,
+        spec: specOf(destination, mode, format),
+      }),
     async visible() {
       const files = await dataFiles(destination);
       if (files.length === 0) return null;
       const list = files.map((file) => `'${file}'`).join(', ');
-      const rows = await engine.query<{ n: number }>(`SELECT n FROM read_parquet([${list}]) ORDER BY n`);
+      const reader = `read_${(format.destination ?? 'parquet').replace('jsonl', 'json')}`;
+      const columns = reader === 'read_parquet' ? '' : `, columns = {n: 'INTEGER'}`;
+      const rows = await engine.query<{ n: number }>(
+        `SELECT n FROM ${reader}([${list}]${columns}) ORDER BY n`,
+      );
       return rows.map(({ n }) => Number(n));
     },
     async [Symbol.asyncDispose]() {
@@ -97,15 +113,13 @@ export async function publishInChild(
 /** Files that a reader of datasets takes: no name on the way begins with `_` or `.`. */
 async function dataFiles(folder: string): Promise<string[]> {
   const names = await readdir(folder, { recursive: true }).catch(() => []);
-  return names
-    .filter((name) => name.endsWith('.parquet') && !name.split('/').some((part) => /^[._]/.test(part)))
-    .map((name) => join(folder, name));
+  return names.filter((name) => formatOfFile(name) !== null).map((name) => join(folder, name));
 }
 
-function specOf(path: string, mode: Mode): JobSpec {
+function specOf(path: string, mode: Mode, format: OutputFormat): JobSpec {
   const input = { source: 'parquet', path: 'in.parquet' };
   return parseJobSpec(
-    { model_id: 'm.onnx', input, output: { destination: 'parquet', path, mode } },
+    { model_id: 'm.onnx', input, output: { destination: 'parquet', path, mode, ...format } },
     { folder: '/' },
   );
 }
