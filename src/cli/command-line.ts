@@ -1,160 +1,100 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { Failure } from '../core/errors.ts';
-import { EXIT_CODES } from '../core/exit-codes.ts';
-import { type FlagValues, JOB_FLAGS, jobSpecFromFlags } from '../spec/flags.ts';
+import { nearest } from '../core/nearest.ts';
+import { cancelCommand } from './commands/cancel.ts';
+import { completionCommand } from './commands/completion.ts';
+import { explainCommand } from './commands/explain.ts';
+import { jobsCommand } from './commands/jobs.ts';
+import { rejectsCommand } from './commands/rejects.ts';
+import { resultsCommand } from './commands/results.ts';
+import { resumeCommand } from './commands/resume.ts';
+import { runCommand } from './commands/run.ts';
+import { showCommand } from './commands/show.ts';
+import { verifyCommand } from './commands/verify.ts';
+import { workerCommand } from './commands/worker-by-hand.ts';
+import { COMMON } from './common-options.ts';
+import { configureHelp, ENVIRONMENT_SECTION, EXIT_SECTION, examples, withHelp } from './help.ts';
 import { openOutput, reportFailure } from './output.ts';
-import { readJobFile } from './read-job-file.ts';
 import { version } from './version.ts';
 
-interface CommonOptions {
-  readonly state: string;
-  readonly json: boolean;
-}
-
-interface RunFlags extends CommonOptions {
-  readonly fresh: boolean;
-  readonly adopt: boolean;
-  readonly [flag: string]: unknown;
-}
-
-const stateOption = new Option('--state <folder>', 'folder of the ledger, logs and workspaces').default(
-  '.batchwright',
-);
-const jsonOption = new Option('--json', 'one JSON object per line instead of text').default(false);
-
+/**
+ * The command line for people. Each command is a file of `commands/` that gives its definition; what it needs to do its
+ * work is loaded when it is asked to (`start-up.test.ts`).
+ */
 const program = new Command('batchwright')
   .description(
     'Batch inference with jobs: every input row is scored or rejected with a reason, once, and you can prove it.',
   )
-  .version(version())
-  .showSuggestionAfterError()
-  .showHelpAfterError('(batchwright --help lists the commands)')
-  .addHelpText(
-    'after',
-    `
-Examples:
-  batchwright run job.yaml
-  batchwright run --model m.onnx --input 'in/*.parquet' --output out/ --key id --features a,b,c
-  batchwright verify out/
-
-Exit codes:
-${Object.entries(EXIT_CODES)
-  .map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`)
-  .join('\n')}`,
-  );
-program.exitOverride();
-
-const run = program
-  .command('run')
-  .description(
-    'score a table with a model and publish the result; an unfinished job of the same kind goes on',
+  .optionsGroup(COMMON)
+  .version(version(), '-V, --version', 'show the version')
+  .addHelpCommand(
+    new Command('help [command]')
+      .summary('what a command does, its options, examples')
+      .helpOption(false)
+      .helpGroup('Help:'),
   )
-  .argument('[job-file]', 'job specification, YAML or JSON; flags override its fields')
-  .option('--fresh', 'give up an unfinished job of the same kind and start over', false)
-  .option('--adopt', 'publish into a folder that Batchwright did not write', false)
-  .addOption(stateOption)
-  .addOption(jsonOption);
-for (const { flag, value, kind, field, help } of JOB_FLAGS) {
-  const option = new Option(value === undefined ? flag : `${flag} ${value}`, `${help} (${field})`);
-  if (kind === 'paths' || kind === 'list' || kind === 'pairs') option.argParser(collect);
-  run.addOption(option);
+  .exitOverride();
+configureHelp(program);
+// What is wrong with a command line is reported below, as all errors are.
+program.configureOutput({ outputError: () => {} });
+withHelp(
+  program,
+  examples(
+    ['Score a table as a job file says, then look at the result', 'batchwright run job.yaml'],
+    [
+      'The same without a file',
+      "batchwright run --model m.onnx --input 'in/*.parquet' --output out/ --key id",
+    ],
+    ['Go on after Ctrl-C, a kill or a power cut', 'batchwright resume'],
+    ['What became of the job, and why rows were rejected', 'batchwright show'],
+    ['Prove that the result is what was published', 'batchwright verify out/'],
+  ),
+  EXIT_SECTION,
+  ENVIRONMENT_SECTION,
+);
+
+const GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[] = [
+  ['Jobs:', [runCommand(), resumeCommand(), jobsCommand(), showCommand(), cancelCommand()]],
+  ['Results:', [resultsCommand(), rejectsCommand(), verifyCommand()]],
+  ['Help:', [explainCommand(), completionCommand(program)]],
+  ['Other machines:', [workerCommand()]],
+];
+for (const [title, commands] of GROUPS) {
+  for (const command of commands) program.addCommand(command.copyInheritedSettings(program).helpGroup(title));
 }
-run.action(async (jobFile: string | undefined, options: RunFlags) => {
-  const { runCommand } = await import('./commands/run.ts');
-  await finish(options, async (output) => {
-    const values = Object.fromEntries(
-      run.options.map((option) => [option.long, options[option.attributeName()]]),
-    );
-    const spec = jobSpecFromFlags(
-      values as FlagValues,
-      process.cwd(),
-      jobFile === undefined ? undefined : readJobFile(jobFile),
-    );
-    return runCommand({ spec, state: options.state, fresh: options.fresh, adopt: options.adopt }, output);
-  });
-});
-
-program
-  .command('show')
-  .description('show a job: state, counts, times, where its output is')
-  .argument('<job>')
-  .addOption(stateOption)
-  .addOption(jsonOption)
-  .action(async (jobId: string, options: CommonOptions) => {
-    const { showCommand } = await import('./commands/show.ts');
-    await finish(options, (output) => showCommand(jobId, options.state, output));
-  });
-
-program
-  .command('jobs')
-  .description('list jobs, newest first')
-  .option('--limit <count>', 'at most so many', '50')
-  .addOption(stateOption)
-  .addOption(jsonOption)
-  .action(async (options: CommonOptions & { limit: string }) => {
-    const { jobsCommand } = await import('./commands/jobs.ts');
-    await finish(options, (output) => {
-      const limit = Number(options.limit);
-      if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
-        throw new Failure('USAGE', '--limit takes a whole number from 1 to 1000.');
-      return jobsCommand(limit, options.state, output);
-    });
-  });
-
-program
-  .command('cancel')
-  .description('cancel an unfinished job; nothing of it will be published')
-  .argument('<job>')
-  .addOption(stateOption)
-  .addOption(jsonOption)
-  .action(async (jobId: string, options: CommonOptions) => {
-    const { cancelCommand } = await import('./commands/cancel.ts');
-    await finish(options, (output) => cancelCommand(jobId, options.state, output));
-  });
-
-program
-  .command('verify')
-  .description('check a published result against its signed manifest: every file, byte by byte')
-  .argument('<folder>', 'the output of a completed job')
-  .option('--key <file>', 'trust this public key (PEM) instead of your own')
-  .addOption(jsonOption)
-  .action(async (folder: string, options: { key?: string; json: boolean }) => {
-    const { verifyCommand } = await import('./commands/verify.ts');
-    await finish(options, (output) => verifyCommand(folder, options.key ?? null, output));
-  });
-
-program
-  .command('worker')
-  .description(
-    'score shards for a manager (started by `run`, or by hand on another machine; token in BATCHWRIGHT_TOKEN)',
-  )
-  .requiredOption('--manager <url>', 'where the manager is')
-  .requiredOption('--storage <folder>', "where the storage's root is on this machine")
-  .action(async (options: { manager: string; storage: string }) => {
-    const { workerCommand } = await import('./commands/worker.ts');
-    await finish({ json: false }, () => workerCommand(options));
-  });
 
 try {
+  refuseUnknownTopic(process.argv.slice(2));
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
+  const shown = error.code.startsWith('commander.help') || error.code === 'commander.version';
+  if (!shown) reportFailure(usageFailure(error), openOutput({ json: process.argv.includes('--json') }));
   process.exitCode = error.exitCode === 0 ? 0 : 2;
 }
 
-/** Runs a command; whatever it throws is reported, with the exit code that belongs to it. */
-async function finish(
-  options: { readonly json: boolean },
-  command: (output: ReturnType<typeof openOutput>) => Promise<number>,
-): Promise<void> {
-  const output = openOutput(options.json);
-  try {
-    process.exitCode = await command(output);
-  } catch (error) {
-    process.exitCode = reportFailure(error, output);
-  }
+/** `help nonsense` would show the help of everything. */
+function refuseUnknownTopic([command, topic]: readonly string[]): void {
+  if (command !== 'help' || topic === undefined || topic.startsWith('-')) return;
+  const names = program.commands.map((each) => each.name());
+  if (topic === 'help' || names.includes(topic)) return;
+  const near = nearest(topic, names);
+  const hint = near === undefined ? '' : `\n(Did you mean ${near}?)`;
+  throw new CommanderError(2, 'usage', `error: unknown command '${topic}'${hint}`);
 }
 
-function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
+/** Commander's message, `error: unknown option '--inptu'\n(Did you mean --input?)`, as one of our sentences. */
+function usageFailure({ message }: CommanderError): Failure {
+  const [first = '', ...rest] = message
+    .replace(/^error: /, '')
+    // What a parser of ours says names the value already.
+    .replace(/^option '(?:-\w, )?(--[\w-]+)[^']*' argument .* is invalid\. /s, '$1: ')
+    .split('\n');
+  const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}${/[.?]$/.test(first) ? '' : '.'}`;
+  const hint = rest.join(' ').replace(/^\((.*)\)$/, '$1');
+  const name = process.argv[2] ?? '';
+  const command = program.commands.some((each) => each.name() === name) ? ` ${name}` : '';
+  return new Failure('USAGE', hint === '' ? sentence : `${sentence} ${hint}`, {
+    next: `batchwright${command} --help`,
+  });
 }

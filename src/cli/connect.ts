@@ -1,7 +1,14 @@
-import { type BatchClient, createBatchClient } from '../client/batch-client.ts';
+import { type BatchClient, createBatchClient, type JobClient } from '../client/batch-client.ts';
 import { Failure } from '../core/errors.ts';
-import { type EmbeddedManager, openEmbeddedManager } from './embedded-manager.ts';
-import { type Endpoint, openStateFolder, readEndpoint, type StateFolder } from './state-folder.ts';
+import type { EmbeddedManager } from './embedded-manager.ts';
+import {
+  type Endpoint,
+  hasState,
+  liveEndpoint,
+  openStateFolder,
+  readEndpoint,
+  type StateFolder,
+} from './state-folder.ts';
 import { systemClock } from './system-ports.ts';
 
 /** A way to the manager of a state folder: the live one of another process, or one that this process has started. */
@@ -13,29 +20,71 @@ export interface Connection {
   close(): Promise<void>;
 }
 
+/** A way to look at the jobs of a state folder, and to cancel them. */
+export interface Look {
+  readonly client: JobClient;
+  /** Of the manager that answers; null: no manager lives, the ledger was opened in this process. */
+  readonly pid: number | null;
+  close(): Promise<void>;
+}
+
 /** A manager that starts or stops holds the lock for a moment without answering. */
 const PATIENCE_MS = 15_000;
 
-/**
- * Talks to the live manager of a state folder, or becomes it. `work` false: only looks and answers questions, works on
- * no job.
- */
-export async function connect(statePath: string, work: boolean): Promise<Connection> {
+/** Talks to the live manager of a state folder, or becomes it and works on what is submitted or resumed. */
+export async function connect(statePath: string): Promise<Connection> {
   const folder = openStateFolder(statePath);
+  return reach<Connection>(
+    folder,
+    (endpoint) => ({
+      client: clientOf(endpoint, 8),
+      endpoint,
+      embedded: null,
+      close: async () => {},
+    }),
+    async () => {
+      // Loaded when it is needed: server, schemas and engines are most of the program.
+      const { openEmbeddedManager } = await import('./embedded-manager.ts');
+      const embedded = await openEmbeddedManager(folder, { work: true });
+      const { endpoint } = embedded;
+      return { client: clientOf(endpoint, 8), endpoint, embedded, close: () => embedded.close() };
+    },
+  );
+}
+
+/**
+ * Looks at the jobs of a state folder through its live manager, else in the ledger itself. Makes no state folder: fails
+ * with JOB_NOT_FOUND where there is none.
+ */
+export async function look(statePath: string): Promise<Look> {
+  if (!hasState(statePath)) {
+    throw new Failure('JOB_NOT_FOUND', `No job was ever run here: there is no ledger in ${statePath}.`, {
+      place: { file: statePath },
+      next: 'Go to the folder in which the job was run, or name its state folder with --state.',
+    });
+  }
+  const folder = openStateFolder(statePath);
+  return reach<Look>(
+    folder,
+    (endpoint) => ({ client: clientOf(endpoint, 8), pid: endpoint.pid, close: async () => {} }),
+    async () => {
+      const { openLedgerReader } = await import('./ledger-reader.ts');
+      return { ...(await openLedgerReader(folder)), pid: null };
+    },
+  );
+}
+
+async function reach<Way>(
+  folder: StateFolder,
+  over: (endpoint: Endpoint) => Way,
+  become: () => Promise<Way>,
+): Promise<Way> {
   const deadline = systemClock.monotonicMs() + PATIENCE_MS;
   for (;;) {
-    const endpoint = readEndpoint(folder);
-    if (endpoint !== null && (await answers(endpoint))) {
-      return { client: clientOf(endpoint, 8), endpoint, embedded: null, close: async () => {} };
-    }
+    const endpoint = liveEndpoint(folder);
+    if (endpoint !== null && (await answers(endpoint))) return over(endpoint);
     try {
-      const embedded = await openEmbeddedManager(folder, { work });
-      return {
-        client: clientOf(embedded.endpoint, 8),
-        endpoint: embedded.endpoint,
-        embedded,
-        close: () => embedded.close(),
-      };
+      return await become();
     } catch (error) {
       const locked = error instanceof Failure && error.code === 'STATE_LOCKED';
       if (!locked || systemClock.monotonicMs() > deadline) throw locked ? lockedBy(folder, error) : error;

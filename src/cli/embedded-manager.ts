@@ -16,7 +16,9 @@ import { acquireManagerLock } from '../state/sqlite/manager-lock.ts';
 import { openLedger } from '../state/sqlite/open-ledger.ts';
 import { createLocalStorage } from '../storage/local.ts';
 import { thisProgram } from './program.ts';
+import { removeDeadScratch, scratchRoot } from './scratch-folder.ts';
 import {
+  EMBEDDED_TENANT,
   type Endpoint,
   removeEndpoint,
   type StateFolder,
@@ -37,8 +39,6 @@ export interface EmbeddedManager {
   close(): Promise<void>;
 }
 
-/** The only tenant of embedded use. */
-export const EMBEDDED_TENANT = 'default';
 const ADMIN_TOKEN_MS = 365 * 24 * 3_600_000;
 const LEASE_MS = 10_000;
 const MAX_CONCURRENT_JOBS = 3;
@@ -74,6 +74,8 @@ export async function openEmbeddedManager(
       onDiskFull: (failure) => diskFull.abort(failure),
     }),
   );
+  const scratch = scratchRoot(workspace);
+  removeDeadScratch(scratch);
   const log = openFileLog(join(folder.logs, 'manager.log'), { pid: process.pid });
   const storage = createLocalStorage({ root: storageRoot });
   const program = thisProgram();
@@ -91,7 +93,7 @@ export async function openEmbeddedManager(
     log,
     tokens,
     changes: createChanges(systemClock),
-    compute: options.compute ?? createLocalCompute({ program, storageRoot }),
+    compute: options.compute ?? createLocalCompute({ program, storageRoot, scratch }),
     registry: createLocalRegistry({ companionsOf: runtimes.onnx.companions }),
     checkSourceUnchanged: (spec, snapshot) =>
       parquetSource.checkUnchanged({ paths: spec.input.path }, snapshot, storage),
@@ -101,7 +103,7 @@ export async function openEmbeddedManager(
       await sink.check({ spec, jobId, adopt });
     },
     discardAtDestination: (spec, jobId) => sink.discard({ spec, jobId }),
-    startTask: (request) => startTaskProcess(program, { managerUrl, storageRoot }, request),
+    startTask: (request) => startTaskProcess(program, { managerUrl, storageRoot, scratch }, request),
     isProvablyDead,
     settings: {
       leaseMs: LEASE_MS,
@@ -124,6 +126,7 @@ export async function openEmbeddedManager(
   const endpoint: Endpoint = {
     url: managerUrl,
     pid: process.pid,
+    process: processIdentity(process.pid),
     token: tokens.issue({
       role: 'admin',
       tenant: EMBEDDED_TENANT,

@@ -22,19 +22,3 @@ export function formatBytes(bytes: number): string {
 export function formatRate(rows: number, ms: number): string {
   return ms <= 0 ? '-' : `${formatCount((rows * 1_000) / ms)} rows/s`;
 }
-
-/** Rows of cells as lines, columns padded to the same width; numbers to the right. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length);
-  }
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, index) =>
-        /^-?[\d,.]+%?$/.test(cell) ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0),
-      )
-      .join('  ')
-      .trimEnd();
-  return rows.map(line).join('\n');
-}

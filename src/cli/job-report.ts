@@ -1,40 +1,81 @@
+import { isTerminal } from '../core/states.ts';
 import type { JobStatus } from '../core/wire.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from './format.ts';
+import { paint, stateStyle } from './style.ts';
+import { oneLine } from './visible-text.ts';
 
-/** A job in full, as `run` shows it at the end and `show` at any time. */
-export function jobReport(status: JobStatus, peakMemoryBytes: number | null): string {
-  const { counts, timings } = status;
-  const lines = [`${headline(status)}`, ''];
-  const row = (label: string, value: string) => lines.push(`  ${label.padEnd(10)} ${value}`);
-
-  row('rows', rows(status));
-  if (status.scoring_ms !== null) {
-    const scoring = `${formatRate(counts.read, status.scoring_ms)} while scoring`;
-    row('speed', `${scoring}, ${formatRate(counts.read, total(status))} from start to end`);
-  }
-  const steps = Object.entries(status.state_ms).filter(([, ms]) => ms !== undefined);
-  if (steps.length > 0)
-    row('steps', steps.map(([state, ms]) => `${state} ${formatDuration(ms ?? 0)}`).join(', '));
-  if (timings.modelMs > 0) {
-    row(
-      'workers',
-      `read ${formatDuration(timings.readMs)}, model ${formatDuration(timings.modelMs)}, write ${formatDuration(timings.writeMs)}`,
-    );
-  }
-  row('shards', `${status.shards.accepted} of ${status.shards.total} done, ${status.retries} retried`);
-  if (peakMemoryBytes !== null) row('memory', `${formatBytes(peakMemoryBytes)} at most, all processes`);
-  const { published, location } = status.output;
-  row('output', published === null ? `${location} (not published)` : published.location);
-  if (published !== null) row('manifest', published.manifest);
-  for (const warning of status.warnings) row('warning', warning);
-  if (status.error !== null)
-    lines.push('', `  ${status.error.code}: ${status.error.message}`, `  ${status.error.next}`);
-  return lines.join('\n');
+export interface ReportContext {
+  /** Null: not known, or of no interest. */
+  readonly peakMemoryBytes: number | null;
+  readonly nowMs: number;
 }
 
-function headline(status: JobStatus): string {
-  const took = status.finished_at === null ? '' : ` in ${formatDuration(total(status))}`;
-  return `${status.job_id} "${status.name}" ${status.status}${took}`;
+/** A job in full, as `run` shows it at the end and `show` at any time. */
+export function jobReport(status: JobStatus, context: ReportContext): string {
+  return [headline(status, context), '', ...jobLines(status, context), ...outcomeLines(status)].join('\n');
+}
+
+export function headline(status: JobStatus, { nowMs }: ReportContext): string {
+  const took = status.finished_at === null ? '' : ` in ${formatDuration(totalMs(status, nowMs))}`;
+  return `${paint('strong', status.job_id)} "${oneLine(status.name)}" ${paint(stateStyle(status.status), status.status)}${took}`;
+}
+
+/** A line with a label, as all parts of a report have it. */
+export function reportLine(label: string, value: string): string {
+  return `  ${label.padEnd(10)} ${value}`;
+}
+
+/** Rows, times, output. */
+export function jobLines(status: JobStatus, { peakMemoryBytes, nowMs }: ReportContext): string[] {
+  const { counts, timings } = status;
+  const lines = [reportLine('rows', rows(status))];
+  if (status.scoring_ms !== null) {
+    const scoring = `${formatRate(counts.read, status.scoring_ms)} while scoring`;
+    lines.push(
+      reportLine('speed', `${scoring}, ${formatRate(counts.read, totalMs(status, nowMs))} from start to end`),
+    );
+  }
+  const steps = Object.entries(status.state_ms).filter(([, ms]) => ms !== undefined);
+  if (steps.length > 0) {
+    lines.push(
+      reportLine('steps', steps.map(([state, ms]) => `${state} ${formatDuration(ms ?? 0)}`).join(', ')),
+    );
+  }
+  if (timings.modelMs > 0) {
+    lines.push(
+      reportLine(
+        'workers',
+        `read ${formatDuration(timings.readMs)}, model ${formatDuration(timings.modelMs)}, write ${formatDuration(timings.writeMs)}`,
+      ),
+    );
+  }
+  const resumed = status.resumes === 0 ? '' : `, resumed ${status.resumes} times`;
+  lines.push(
+    reportLine(
+      'shards',
+      `${status.shards.accepted} of ${status.shards.total} done, ${status.retries} retried${resumed}`,
+    ),
+  );
+  if (peakMemoryBytes !== null)
+    lines.push(reportLine('memory', `${formatBytes(peakMemoryBytes)} at most, all processes`));
+  const { published, location } = status.output;
+  lines.push(
+    reportLine('output', oneLine(published === null ? `${location} (not published)` : published.location)),
+  );
+  if (published !== null) lines.push(reportLine('manifest', oneLine(published.manifest)));
+  return lines;
+}
+
+/** Warnings, the error, and what to do next. */
+export function outcomeLines(status: JobStatus): string[] {
+  const lines = status.warnings.map((warning) => reportLine(paint('warn', 'warning'.padEnd(10)), warning));
+  if (status.error !== null) {
+    const { code, message, next } = status.error;
+    lines.push('', `  ${paint('bad', code)}: ${message}`, `  ${next}`);
+  }
+  if (status.counts.rejected > 0 && isTerminal(status.status))
+    lines.push('', `  Why rows were rejected: batchwright show ${status.job_id}`);
+  return lines;
 }
 
 function rows({ counts, status, progress }: JobStatus): string {
@@ -44,7 +85,7 @@ function rows({ counts, status, progress }: JobStatus): string {
   return `${formatCount(read)}${of} read = ${formatCount(scored)} scored + ${formatCount(rejected)} rejected + ${formatCount(filtered)} filtered`;
 }
 
-function total(status: JobStatus): number {
-  const end = status.finished_at === null ? Date.now() : Date.parse(status.finished_at);
+function totalMs(status: JobStatus, nowMs: number): number {
+  const end = status.finished_at === null ? nowMs : Date.parse(status.finished_at);
   return end - Date.parse(status.created_at);
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Failure } from '../core/errors.ts';
-import type { JobFile } from '../spec/flags.ts';
+import type { JobFile } from '../spec/spec-from-flags.ts';
 
 /** Fails with USAGE when the file cannot be read. */
 export function readJobFile(path: string): JobFile {

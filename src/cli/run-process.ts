@@ -14,6 +14,6 @@ export async function runProcess(
       process.exitCode = await taskCommand(options);
     }
   } catch (error) {
-    process.exitCode = reportFailure(error, openOutput(false));
+    process.exitCode = reportFailure(error, openOutput({}));
   }
 }

@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
+import { isRunningHere } from '../compute/local/process-identity.ts';
 import { Failure } from '../core/errors.ts';
 import { errnoOf, fsFailure } from '../storage/fs-failure.ts';
 
@@ -16,6 +26,16 @@ export interface Endpoint {
   readonly url: string;
   readonly token: string;
   readonly pid: number;
+  /** The manager's process, told apart from later ones with its number (`processIdentity`). */
+  readonly process: string;
+}
+
+/** The only tenant of embedded use. */
+export const EMBEDDED_TENANT = 'default';
+
+/** Whether a manager ever worked with this state folder. */
+export function hasState(path: string): boolean {
+  return existsSync(join(resolve(path), 'ledger.sqlite'));
 }
 
 /** Fails with STATE_UNUSABLE or DISK_FULL. */
@@ -48,6 +68,15 @@ export function writeEndpoint({ path }: StateFolder, endpoint: Endpoint): void {
   const temporary = join(path, `endpoint.${process.pid}`);
   writeFileSync(temporary, JSON.stringify(endpoint), { mode: 0o600 });
   renameSync(temporary, join(path, 'endpoint.json'));
+}
+
+/**
+ * Where the manager is, if the very process that said so still runs here; else null. A file that a killed manager left
+ * behind names a port that may be anybody's by now: nobody but that process may be shown the token.
+ */
+export function liveEndpoint(folder: StateFolder): Endpoint | null {
+  const endpoint = readEndpoint(folder);
+  return endpoint !== null && isRunningHere(endpoint.pid, endpoint.process) ? endpoint : null;
 }
 
 /** Null: no manager said where it is, or not completely. */

@@ -4,12 +4,18 @@ import type { TaskProcess, TaskRequest } from '../manager/manager-deps.ts';
 export interface TaskPlace {
   readonly managerUrl: string;
   readonly storageRoot: string;
+  /** Folder for temporary files. */
+  readonly scratch: string;
 }
 
 /** Starts the task process of a job beside the manager. */
 export function startTaskProcess(program: Program, place: TaskPlace, request: TaskRequest): TaskProcess {
   const command = ['task', '--manager', place.managerUrl, '--storage', place.storageRoot];
-  const child = spawnChild(program, command, request.token, request.logFile);
+  const child = spawnChild(program, command, {
+    token: request.token,
+    logFile: request.logFile,
+    scratch: place.scratch,
+  });
   let ended = false;
   const exit = (code: number | null, signal: string | null) => {
     if (ended) return;

@@ -1,4 +1,4 @@
-import type { JobStatus, SubmitAnswer } from '../core/wire.ts';
+import type { JobDetail, JobListFilter, JobStatus, SubmitAnswer } from '../core/wire.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
 export interface SubmitOptions {
@@ -10,13 +10,19 @@ export interface SubmitOptions {
   readonly adopt: boolean;
 }
 
-/** The client of the HTTP API for people's programs and the command line. */
-export interface BatchClient {
-  submit(spec: unknown, options: SubmitOptions): Promise<SubmitAnswer>;
+/** Looking at jobs, and ending them. */
+export interface JobClient {
   status(jobId: string): Promise<JobStatus>;
-  list(filter: { readonly limit: number }): Promise<JobStatus[]>;
+  /** Newest first. */
+  list(filter: JobListFilter): Promise<JobStatus[]>;
+  detail(jobId: string): Promise<JobDetail>;
   cancel(jobId: string): Promise<JobStatus>;
-  /** Has this manager work on an unfinished job. A finished one stays as it is. */
+}
+
+/** The client of the HTTP API for people's programs and the command line. */
+export interface BatchClient extends JobClient {
+  submit(spec: unknown, options: SubmitOptions): Promise<SubmitAnswer>;
+  /** Has this manager work on an unfinished job; fails with JOB_FINISHED, MODEL_CHANGED or SOURCE_CHANGED. */
   resume(jobId: string): Promise<JobStatus>;
 }
 
@@ -27,8 +33,19 @@ export function createBatchClient(options: TransportOptions): BatchClient {
     submit: (spec, { requestId, fresh, adopt }) =>
       call('POST', `${base}?request_id=${requestId}&fresh=${fresh}&adopt=${adopt}`, spec),
     status: (jobId) => call('GET', `${base}/${encodeURIComponent(jobId)}`),
-    list: async ({ limit }) => (await call<{ jobs: JobStatus[] }>('GET', `${base}?limit=${limit}`)).jobs,
+    list: async (filter) => (await call<{ jobs: JobStatus[] }>('GET', `${base}?${listQuery(filter)}`)).jobs,
+    detail: (jobId) => call('GET', `${base}/${encodeURIComponent(jobId)}/detail`),
     resume: (jobId) => call('POST', `${base}/${encodeURIComponent(jobId)}/resume`, {}),
     cancel: (jobId) => call('POST', `${base}/${encodeURIComponent(jobId)}/cancel`, {}),
   };
+}
+
+function listQuery({ limit, states, name, sinceMs, idPrefix }: JobListFilter): URLSearchParams {
+  return new URLSearchParams({
+    limit: String(limit),
+    ...(states === undefined ? {} : { status: states.join(',') }),
+    ...(name === undefined ? {} : { name }),
+    ...(sinceMs === undefined ? {} : { since: new Date(sinceMs).toISOString() }),
+    ...(idPrefix === undefined ? {} : { id_prefix: idPrefix }),
+  });
 }

@@ -265,6 +265,21 @@ export const ERROR_CODES = {
     meaning: 'The job is being published and can no longer be cancelled.',
     next: 'Wait until it has completed.',
   },
+  JOB_UNFINISHED: {
+    scope: 'job',
+    meaning: 'The job has published nothing (yet).',
+    next: '`batchwright show` tells how far it is.',
+  },
+  RESULT_GONE: {
+    scope: 'job',
+    meaning: 'The files of the job were replaced, moved or removed, or their time was up.',
+    next: 'Run the job again, or name the folder that the files were moved to.',
+  },
+  FILE_EXISTS: {
+    scope: 'job',
+    meaning: 'The file to write is there already.',
+    next: 'Choose another name, or remove the file.',
+  },
   USAGE: { scope: 'job', meaning: 'The command line is not understood.', next: 'batchwright --help' },
   STATE_LOCKED: {
     scope: 'job',

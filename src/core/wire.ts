@@ -2,7 +2,7 @@ import type { BoundJob } from './bound.ts';
 import type { Counts } from './counts.ts';
 import type { FailureReport } from './errors.ts';
 import type { Lease, PartRow, PublishedInput, TaskLease, Timings } from './lease.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { Snapshot, SourceColumn } from './snapshot.ts';
 import type { JobState } from './states.ts';
 
 /** The HTTP protocol's bodies: between command line, workers, tasks and the manager there is nothing else. */
@@ -50,6 +50,38 @@ export interface EffectiveSettings {
   readonly memory_mb_per_worker: number;
   readonly threads_per_worker: number;
   readonly batch_size: number;
+}
+
+/** A job with what it was asked to do and where its files lie: for looking at one job. */
+export interface JobDetail {
+  readonly job: JobStatus;
+  /** The resolved specification. */
+  readonly specification: unknown;
+  readonly model_sha256: string;
+  /** Null until the input is pinned. */
+  readonly input: {
+    readonly files: number;
+    readonly size_bytes: number;
+    readonly columns: readonly SourceColumn[];
+    /** The key column, as the input spells it; null: file and row number are the key. */
+    readonly key: string | null;
+  } | null;
+  /** Staged files of accepted shards, in order of the input: storage keys. After the time limit of the staging they are gone. */
+  readonly staged_rejects: readonly { readonly key: string; readonly rows: number }[];
+  /** The log of its workers and tasks, on the manager's machine. */
+  readonly log_file: string;
+}
+
+/** Each absent part lets everything through. */
+export interface JobListFilter {
+  readonly limit: number;
+  readonly states?: readonly JobState[];
+  /** Part of the name, in any letter case. */
+  readonly name?: string;
+  /** Created at this time (epoch ms) or later. */
+  readonly sinceMs?: number;
+  /** Beginning of the id. */
+  readonly idPrefix?: string;
 }
 
 export interface SubmitAnswer {

@@ -6,6 +6,7 @@ import type { RejectedRow, ShardRequest, ShardSegment, WriteRequest, WrittenPart
 import { nameCorruptFile } from './name-corrupt-file.ts';
 import type { Bridge, Feed } from './native-bridge.ts';
 import { placer } from './prediction-feed.ts';
+import { rejectColumns } from './reject-columns.ts';
 import { type Scan, scanSql, sourcePlaceSql } from './scan-sql.ts';
 
 /**
@@ -80,15 +81,12 @@ export async function writeRejects(
 ): Promise<WrittenPart['sampleRejects']> {
   const place = sourcePlaceSql(segments);
   const key = request.key;
-  const taken = new Set([
-    'code',
-    'message',
-    'attempt',
-    ...(key === undefined ? ['source_file', 'source_row'] : [key.toLowerCase()]),
-  ]);
-  const originals = request.columns.filter(({ name }) => name !== key);
-  const names = new Set(originals.map(({ name }) => name.toLowerCase()));
-  const expressions = originals.map(({ name }, index) => ({ sql: quoteName(name), as: `c${index}` }));
+  const stored = rejectColumns(
+    request.columns.map(({ name }) => name),
+    key,
+  );
+  const originals = stored.filter(({ original }) => original !== key);
+  const expressions = originals.map(({ original }, index) => ({ sql: quoteName(original), as: `c${index}` }));
   const selected = [
     ...(key === undefined
       ? [`${place.file} AS source_file`, `${place.row} AS source_row`]
@@ -96,7 +94,7 @@ export async function writeRejects(
     'code',
     'message',
     `${attempt}::UINTEGER AS attempt`,
-    ...originals.map(({ name }, index) => `c${index} AS ${quoteName(freeName(name, taken, names))}`),
+    ...originals.map((column, index) => `c${index} AS ${quoteName(column.stored)}`),
   ];
   const scan: Scan = {
     expressions: key === undefined ? expressions : [{ sql: quoteName(key), as: 'k' }, ...expressions],
@@ -197,12 +195,6 @@ function requireDistinct(names: readonly string[]): void {
     }
     seen.add(name.toLowerCase());
   }
-}
-
-function freeName(name: string, taken: ReadonlySet<string>, others: ReadonlySet<string>): string {
-  let free = name;
-  while (taken.has(free.toLowerCase()) || (free !== name && others.has(free.toLowerCase()))) free += '_input';
-  return free;
 }
 
 /** Rejects in row order, with the place of each. */

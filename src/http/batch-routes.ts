@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { JOB_STATES } from '../core/states.ts';
 import type { Manager } from '../manager/manager.ts';
 import { parseJobSpec } from '../spec/job-spec.ts';
 import { parseBody } from './parse-body.ts';
@@ -10,7 +11,18 @@ const submitQuery = z.strictObject({
   fresh: z.enum(['true', 'false']).default('false'),
   adopt: z.enum(['true', 'false']).default('false'),
 });
-const listQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1_000).default(50) });
+const listQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(1_000).default(50),
+  /** States, separated by commas. */
+  status: z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(JOB_STATES)))
+    .optional(),
+  name: z.string().max(200).optional(),
+  since: z.iso.datetime({ offset: true }).optional(),
+  id_prefix: z.string().max(200).optional(),
+});
 const jobParams = z.object({ jobId: z.string().min(1).max(200) });
 
 /** Jobs, for people and their programs. */
@@ -33,12 +45,26 @@ export function addBatchRoutes(server: FastifyInstance, manager: Manager, author
 
   server.get(base, async (request) => {
     const { tenant } = authorize(request, 'admin');
-    return { jobs: await manager.list(tenant, parseBody(listQuery, request.query).limit) };
+    const { limit, status, name, since, id_prefix: idPrefix } = parseBody(listQuery, request.query);
+    return {
+      jobs: await manager.jobs.list(tenant, {
+        limit,
+        ...(status === undefined ? {} : { states: status }),
+        ...(name === undefined ? {} : { name }),
+        ...(since === undefined ? {} : { sinceMs: Date.parse(since) }),
+        ...(idPrefix === undefined ? {} : { idPrefix }),
+      }),
+    };
   });
 
   server.get(`${base}/:jobId`, async (request) => {
     const { tenant } = authorize(request, 'admin');
-    return manager.status(tenant, parseBody(jobParams, request.params).jobId);
+    return manager.jobs.status(tenant, parseBody(jobParams, request.params).jobId);
+  });
+
+  server.get(`${base}/:jobId/detail`, async (request) => {
+    const { tenant } = authorize(request, 'admin');
+    return manager.jobs.detail(tenant, parseBody(jobParams, request.params).jobId);
   });
 
   server.post(`${base}/:jobId/resume`, async (request) => {
@@ -48,6 +74,6 @@ export function addBatchRoutes(server: FastifyInstance, manager: Manager, author
 
   server.post(`${base}/:jobId/cancel`, async (request) => {
     const { tenant } = authorize(request, 'admin');
-    return manager.cancel(tenant, parseBody(jobParams, request.params).jobId);
+    return manager.jobs.cancel(tenant, parseBody(jobParams, request.params).jobId);
   });
 }

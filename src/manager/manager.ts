@@ -2,12 +2,12 @@ import { Failure } from '../core/errors.ts';
 import type { JobStatus, SubmitAnswer } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import { disband, dispatchOnce, WORKER_GRACE_MS } from './dispatch.ts';
-import { jobStatus } from './job-status.ts';
+import { createJobService, type JobService } from './job-service.ts';
 import { createLongPoll } from './long-poll.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { retainOnce } from './retain.ts';
 import type { RunningJobs } from './running-jobs.ts';
-import { type SubmitRequest, submit } from './submit.ts';
+import { checkResumable, type SubmitRequest, submit } from './submit.ts';
 import { createTaskService, type TaskService } from './task-service.ts';
 import { timeOf } from './time-of.ts';
 import { createWorkerService, type WorkerService } from './worker-service.ts';
@@ -23,10 +23,8 @@ export interface Manager {
   readonly workers: WorkerService;
   readonly tasks: TaskService;
   submit(request: SubmitRequest): Promise<SubmitAnswer>;
-  status(tenant: string, jobId: string): Promise<JobStatus>;
-  list(tenant: string, limit: number): Promise<JobStatus[]>;
-  cancel(tenant: string, jobId: string): Promise<JobStatus>;
-  /** Works on this job, if it is unfinished. */
+  readonly jobs: JobService;
+  /** Works on this job, if it is unfinished and neither its input nor its model has changed. */
   resume(tenant: string, jobId: string): Promise<JobStatus>;
   /** Starts the loops; whatever is unfinished goes on. `managerUrl` is where workers find this manager. */
   start(managerUrl: string): Promise<void>;
@@ -50,12 +48,7 @@ export function createManager(deps: ManagerDeps): Manager {
   const longPoll = createLongPoll(deps, draining);
   let loops: Promise<void>[] = [];
 
-  const statusOf = async (tenant: string, jobId: string): Promise<JobStatus> => {
-    const job = await ledger.job(tenant, jobId);
-    if (job === null)
-      throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
-    return jobStatus(job, running.get(jobId), clock.nowMs());
-  };
+  const jobs = createJobService({ ledger, clock, changes, running, settings });
 
   /**
    * What the world refuses (a full disk, a destination that cannot be cleaned) is logged and tried again. Any other error is a
@@ -89,31 +82,12 @@ export function createManager(deps: ManagerDeps): Manager {
       if (submissions.size > KEPT_SUBMISSIONS && oldest !== undefined) submissions.delete(oldest);
       return answer;
     },
+    jobs,
     async resume(tenant, jobId) {
-      const status = await statusOf(tenant, jobId);
+      await checkResumable(tenant, jobId, deps);
       submittedHere.add(jobId);
       changes.changed(jobId);
-      return status;
-    },
-    status: statusOf,
-    async list(tenant, limit) {
-      const rows = await ledger.jobs(tenant, { limit });
-      return rows.map((job) => jobStatus(job, running.get(job.jobId), clock.nowMs()));
-    },
-    async cancel(tenant, jobId) {
-      const outcome = await ledger.cancel(tenant, jobId, timeOf(clock));
-      if (outcome === 'unknown')
-        throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
-      if (outcome === 'publishing') throw new Failure('JOB_PUBLISHING', `Job ${jobId} is being published.`);
-      const status = await statusOf(tenant, jobId);
-      if (outcome === 'finished' && status.status !== 'cancelled') {
-        throw new Failure(
-          'JOB_FINISHED',
-          `Job ${jobId} has ${status.status === 'completed' ? 'completed' : 'failed'} already.`,
-        );
-      }
-      changes.changed(jobId);
-      return status;
+      return jobs.status(tenant, jobId);
     },
 
     async start(managerUrl) {

@@ -70,6 +70,24 @@ export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise
   return { job_id: outcome.job.jobId, status: outcome.job.state, resumed: outcome.kind === 'resumed' };
 }
 
+/**
+ * Whether a job can be gone on with by its id alone: unfinished, with the model and the input that it was started with.
+ * Fails with JOB_NOT_FOUND, JOB_FINISHED, MODEL_CHANGED, SOURCE_CHANGED.
+ */
+export async function checkResumable(tenant: string, jobId: string, deps: ManagerDeps): Promise<void> {
+  const job = await deps.ledger.job(tenant, jobId);
+  if (job === null)
+    throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
+  if (isTerminal(job.state)) {
+    throw new Failure('JOB_FINISHED', `Job ${jobId} has ended already: it is ${job.state}.`, {
+      next: 'To score the rows again, submit the job again.',
+    });
+  }
+  if (job.state === 'completing') return;
+  const { spec } = job.spec as StoredSpec;
+  await checkNothingChanged(job, spec, (await deps.registry.resolve(spec.model_id)).sha256, deps);
+}
+
 async function unfinishedJob(
   tenant: string,
   identity: string,

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
 import { Failure } from '../core/errors.ts';
-import { type FlagValues, type JobFile, jobSpecFromFlags } from './flags.ts';
+import { FIELD_DEFAULTS } from './field-defaults.ts';
+import { type FlagValues, JOB_FLAGS } from './flags.ts';
+import { schemaFields } from './schema-fields.ts';
+import { type JobFile, jobSpecFromFlags } from './spec-from-flags.ts';
 
 const NEEDED: FlagValues = { '--model': 'm.onnx', '--input': ['in/*.parquet', '/b'], '--output': 'out/' };
 const FILE: JobFile = {
@@ -115,4 +118,14 @@ test('a pair named __proto__ is refused and changes nothing', () => {
 
 test('a file that is no mapping is said to be none', () => {
   expect(refusal({ '--batch-size': '3' }, { ...FILE, text: '[1]' }).message).toMatch(/mapping/);
+});
+
+test('help shows the defaults that the schema has', () => {
+  const fields = new Set(JOB_FLAGS.map(({ field }) => field));
+  const shown = schemaFields().flatMap((field) => {
+    const name = field.path.join('.');
+    const worthShowing = typeof field.default === 'number' || typeof field.default === 'string';
+    return fields.has(name) && worthShowing ? [[name, String(field.default)] as const] : [];
+  });
+  expect(FIELD_DEFAULTS).toEqual(Object.fromEntries(shown));
 });

@@ -1,154 +1,122 @@
-import type { BatchClient } from '../../client/batch-client.ts';
-import { Failure } from '../../core/errors.ts';
-import { type ExitCode, exitCodeOf } from '../../core/exit-codes.ts';
-import { isTerminal } from '../../core/states.ts';
-import type { JobStatus } from '../../core/wire.ts';
-import { watchPeakMemory } from '../../observe/memory.ts';
-import type { JobSpec } from '../../spec/job-spec.ts';
-import { type Connection, connect } from '../connect.ts';
-import { jobReport } from '../job-report.ts';
+import { Command, Option } from 'commander';
+import { FIELD_DEFAULTS } from '../../spec/field-defaults.ts';
+import { type FlagValues, JOB_FLAGS } from '../../spec/flags.ts';
+import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
+import { followJob } from '../follow-job.ts';
+import { examples, withHelp } from '../help.ts';
 import type { Output } from '../output.ts';
-import { openProgressView } from '../progress-view.ts';
-import { systemClock, systemRandom } from '../system-ports.ts';
+import { readJobFile } from '../read-job-file.ts';
+import { systemRandom } from '../system-ports.ts';
 
-export interface RunOptions {
-  readonly spec: JobSpec;
-  readonly state: string;
+interface RunFlags extends StateOptions {
   readonly fresh: boolean;
   readonly adopt: boolean;
+  readonly [flag: string]: unknown;
 }
 
-const INTERRUPTED: ExitCode = 130;
-const POLL_MS = 250;
-
-/**
- * Runs a job to its end and reports it. The manager is this process, unless another one holds the state folder: then the
- * job runs there. If that process goes away, this one takes over. Returns the exit code.
- */
-export async function runCommand(options: RunOptions, output: Output): Promise<number> {
-  const memory = watchPeakMemory(process.pid);
-  const interrupt = watchInterrupts(output);
-  let connection = await connect(options.state, true);
-  try {
-    const submitOptions = {
-      requestId: Buffer.from(systemRandom.bytes(12)).toString('hex'),
-      fresh: options.fresh,
-      adopt: options.adopt,
-    };
-    const { job_id: jobId, resumed } = await connection.client.submit(options.spec, submitOptions);
-    output.event(resumed ? 'resumed' : 'submitted', { job_id: jobId });
-    output.note(`${resumed ? 'Going on with the unfinished' : 'Submitted'} ${jobId} "${options.spec.name}"`);
-
-    for (;;) {
-      const ended = await watch(jobId, connection, interrupt.first, output);
-      if (ended !== 'manager-gone') {
-        return await conclude(
-          ended,
-          jobId,
-          connection,
-          connection.embedded === null ? null : memory.peakBytes(),
-          output,
-        );
-      }
-      output.note('The process that worked on the job is gone; taking over.');
-      connection = await connect(options.state, true);
-      await connection.client.resume(jobId);
-    }
-  } finally {
-    memory.stop();
-    interrupt.stop();
-    await connection.close();
-  }
+export function runCommand(): Command {
+  const command = new Command('run')
+    .summary('score a table with a model and publish the result')
+    .description(
+      'Scores a table with a model and publishes the result: complete, or not at all. What to do stands in a job file, in flags, or in both: flags override the file. An unfinished job with the same model, input and output goes on with the rows that are left.',
+    )
+    .argument('[job-file]', 'job specification, YAML or JSON');
+  for (const option of jobOptions()) command.addOption(option);
+  command
+    .addOption(
+      new Option('--fresh', 'give up an unfinished job of the same kind and start over')
+        .default(false)
+        .helpGroup(BEHAVIOUR),
+    )
+    .addOption(
+      new Option('--adopt', 'publish into a folder that Batchwright did not write')
+        .default(false)
+        .helpGroup(BEHAVIOUR),
+    )
+    .addOption(stateOption().helpGroup(BEHAVIOUR));
+  withCommonOptions(command);
+  withHelp(
+    command,
+    examples(
+      ['Score as a job file says', 'batchwright run job.yaml'],
+      ['Without a file', "batchwright run --model m.onnx --input 'in/*.parquet' --output out/ --key id"],
+      [
+        'The file, but another output and up to 1 % of rejects',
+        'batchwright run job.yaml --output out/ --error-budget 1%',
+      ],
+    ),
+    {
+      title: 'While it runs:',
+      items: [
+        ['Ctrl-C', 'finishes the batches in hand and keeps the job; `batchwright resume` goes on with it'],
+        ['Ctrl-C twice', 'ends everything at once; only the shards under way are scored again'],
+      ],
+    },
+  );
+  return command.action(async (jobFile: string | undefined, options: RunFlags) =>
+    finish(options, (output) => run(jobFile, flagValues(command, options), options, output)),
+  );
 }
 
-type Ended = JobStatus | 'interrupted' | 'manager-gone';
+const BEHAVIOUR = 'Behaviour:';
 
-async function watch(
-  jobId: string,
-  connection: Connection,
-  interrupted: AbortSignal,
-  output: Output,
-): Promise<Ended> {
-  const view = openProgressView(process.stderr, systemClock.nowMs);
-  let last = '';
-  try {
-    for (;;) {
-      if (interrupted.aborted) return 'interrupted';
-      connection.embedded?.diskFull.throwIfAborted();
-      const status = await statusOrNull(connection.client, jobId);
-      if (status === null) return 'manager-gone';
-      if (isTerminal(status.status)) return status;
-      const shown = JSON.stringify([status.status, status.progress, status.counts]);
-      if (shown !== last) output.event('progress', { job: status });
-      last = shown;
-      if (!output.json) view.update(status);
-      await systemClock.sleep(POLL_MS, interrupted);
-    }
-  } finally {
-    view.close();
-  }
+/** Headings of the help, by what a flag's field is about. */
+const GROUPS: Readonly<Record<string, string>> = {
+  model_id: 'Model:',
+  input: 'Input:',
+  output: 'Output:',
+  config: 'Limits:',
+};
+const ORDER = ['Input:', 'Model:', 'Output:', 'Limits:', BEHAVIOUR];
+
+function jobOptions(): Option[] {
+  const options = JOB_FLAGS.map(({ flag, value, kind, field, help }) => {
+    const fallback = FIELD_DEFAULTS[field];
+    const shown = fallback === undefined ? help : `${help} (default: ${fallback})`;
+    const option = new Option(value === undefined ? flag : `${flag} ${value}`, shown);
+    if (kind === 'paths' || kind === 'list' || kind === 'pairs') option.argParser(collect);
+    return option.helpGroup(GROUPS[field.split('.')[0] ?? ''] ?? BEHAVIOUR);
+  });
+  const place = ({ helpGroupHeading = BEHAVIOUR }: Option) => ORDER.indexOf(helpGroupHeading);
+  return options.toSorted((a, b) => place(a) - place(b));
 }
 
-async function statusOrNull(client: BatchClient, jobId: string): Promise<JobStatus | null> {
-  try {
-    return await client.status(jobId);
-  } catch (error) {
-    if (error instanceof Failure && error.code === 'MANAGER_UNREACHABLE') return null;
-    throw error;
-  }
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
 }
 
-async function conclude(
-  ended: Exclude<Ended, 'manager-gone'>,
-  jobId: string,
-  connection: Connection,
-  peakMemoryBytes: number | null,
+function flagValues(command: Command, options: RunFlags): FlagValues {
+  return Object.fromEntries(
+    command.options.map((option) => [option.long, options[option.attributeName()]]),
+  ) as FlagValues;
+}
+
+async function run(
+  jobFile: string | undefined,
+  flags: FlagValues,
+  { state, fresh, adopt }: RunFlags,
   output: Output,
 ): Promise<number> {
-  if (ended !== 'interrupted') {
-    output.result(jobReport(ended, peakMemoryBytes), {
-      event: ended.status,
-      job: ended,
-      peak_memory_bytes: peakMemoryBytes,
-    });
-    if (ended.status === 'completed') return 0;
-    if (ended.status === 'cancelled') return 3;
-    return ended.error === null ? 1 : exitCodeOf(ended.error.code);
-  }
-  if (connection.embedded === null) {
-    output.note(
-      `${jobId} goes on in process ${connection.endpoint.pid}. To end it: batchwright cancel ${jobId}`,
-    );
-    return INTERRUPTED;
-  }
-  output.note('Finishing the batches in hand; Ctrl-C again to kill.');
-  await connection.embedded.drain();
-  // It may have ended in this very moment.
-  const last = await connection.client.status(jobId);
-  if (isTerminal(last.status)) return conclude(last, jobId, connection, peakMemoryBytes, output);
-  await connection.close();
-  output.event('interrupted', { job_id: jobId });
-  output.note(`${jobId} is unfinished; run the same command to go on.`);
-  return INTERRUPTED;
-}
-
-/** The first SIGINT or SIGTERM asks politely; the second ends this process at once, and its children with it. */
-function watchInterrupts(output: Output): { first: AbortSignal; stop: () => void } {
-  const first = new AbortController();
-  const listener = () => {
-    if (first.signal.aborted) {
-      output.note('Killed.');
-      process.kill(process.pid, 'SIGKILL');
-    }
-    first.abort();
-  };
-  process.on('SIGINT', listener);
-  process.on('SIGTERM', listener);
-  return {
-    first: first.signal,
-    stop: () => {
-      process.off('SIGINT', listener);
-      process.off('SIGTERM', listener);
+  // The schema is loaded by those who need it, not by `--help`.
+  const { jobSpecFromFlags } = await import('../../spec/spec-from-flags.ts');
+  const spec = jobSpecFromFlags(
+    flags,
+    process.cwd(),
+    jobFile === undefined ? undefined : readJobFile(jobFile),
+  );
+  output.detail(`model      ${spec.model_id}`);
+  for (const path of spec.input.path) output.detail(`input      ${path}`);
+  output.detail(`output     ${spec.output.path} (mode ${spec.output.mode})`);
+  const requestId = Buffer.from(systemRandom.bytes(12)).toString('hex');
+  return followJob(
+    state,
+    async (client) => {
+      const { job_id: jobId, resumed } = await client.submit(spec, { requestId, fresh, adopt });
+      output.event(resumed ? 'resumed' : 'submitted', { job_id: jobId });
+      output.note(`${resumed ? 'Going on with the unfinished' : 'Submitted'} ${jobId} "${spec.name}"`);
+      output.detail(`state      ${state}, log of the job in logs/${jobId}.log`);
+      return jobId;
     },
-  };
+    output,
+  );
 }

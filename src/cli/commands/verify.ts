@@ -1,12 +1,40 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
-import { keyFolder, ownPublicKey, readPublicKey } from '../../lineage/keys.ts';
-import { type VerifiedDataset, verifyDataset } from '../../lineage/verify.ts';
+import { Command } from 'commander';
+import type { VerifiedDataset } from '../../lineage/verify.ts';
+import { type CommonOptions, finish, withCommonOptions } from '../common-options.ts';
 import { formatBytes, formatCount } from '../format.ts';
+import { examples, withHelp } from '../help.ts';
 import type { Output } from '../output.ts';
+import { paint } from '../style.ts';
 
-/** Checks a published result; trusts the given key, else this user's own. */
-export async function verifyCommand(folder: string, keyFile: string | null, output: Output): Promise<number> {
+interface VerifyOptions extends CommonOptions {
+  readonly key?: string;
+}
+
+export function verifyCommand(): Command {
+  const command = new Command('verify')
+    .summary('check a published result, byte by byte')
+    .description(
+      'Checks a published result against its signed manifest: every file is there, as it was published, and no other is. Needs neither the state folder nor a running manager.',
+    )
+    .argument('<folder>', 'the output of a completed job')
+    .option('--key <file>', 'trust this public key (PEM) instead of your own');
+  return withHelp(
+    withCommonOptions(command),
+    examples(
+      ['A result of your own', 'batchwright verify scores/'],
+      ['One that a colleague signed', 'batchwright verify scores/ --key colleague.pem'],
+    ),
+  ).action((folder: string, options: VerifyOptions) =>
+    finish(options, (output) => verify(folder, options.key ?? null, output)),
+  );
+}
+
+/** Trusts the given key, else this user's own. */
+async function verify(folder: string, keyFile: string | null, output: Output): Promise<number> {
+  const { keyFolder, ownPublicKey, readPublicKey } = await import('../../lineage/keys.ts');
+  const { verifyDataset } = await import('../../lineage/verify.ts');
   const key = keyFile === null ? ownPublicKey(keyFolder(process.env, homedir())) : readPublicKey(keyFile);
   const options = { trustedKeys: key === null ? [] : [key], signal: new AbortController().signal };
   const verified = await verifyDataset(resolve(folder), options);
@@ -16,7 +44,10 @@ export async function verifyCommand(folder: string, keyFile: string | null, outp
 
 function report({ location, results, files, sizeBytes }: VerifiedDataset): string {
   const lines = [
-    `${location} is what was published: ${files} files, ${formatBytes(sizeBytes)}, every byte checked.`,
+    paint(
+      'good',
+      `${location} is what was published: ${files} files, ${formatBytes(sizeBytes)}, every byte checked.`,
+    ),
   ];
   for (const { keyId, statement } of results) {
     const { job, counts, model, snapshot, code } = statement.predicate;

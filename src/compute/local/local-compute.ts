@@ -6,6 +6,8 @@ export interface LocalComputeOptions {
   readonly program: Program;
   /** The storage's root as this machine sees it. */
   readonly storageRoot: string;
+  /** Folder for the workers' temporary files, on this machine. */
+  readonly scratch: string;
   /** Default: the cores that this process may use. */
   readonly slots?: number;
 }
@@ -19,14 +21,18 @@ export function createLocalCompute(options: LocalComputeOptions): Compute {
   };
 }
 
-function createFleet({ program, storageRoot }: LocalComputeOptions, request: FleetRequest): Fleet {
+function createFleet({ program, storageRoot, scratch }: LocalComputeOptions, request: FleetRequest): Fleet {
   const running = new Map<string, Child>();
   let stopping = false;
   let started = 0;
 
   const start = () => {
     const command = ['worker', '--manager', request.managerUrl, '--storage', storageRoot];
-    const child = spawnChild(program, command, request.token, request.logFile);
+    const child = spawnChild(program, command, {
+      token: request.token,
+      logFile: request.logFile,
+      scratch,
+    });
     started += 1;
     // A child that could not be started has no identity of its own.
     const name = child.process.pid === undefined ? `proc:none:${started}` : child.identity;

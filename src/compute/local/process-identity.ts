@@ -20,6 +20,17 @@ export function isProvablyDead(identity: string): boolean {
   return startTicks(Number(pid)) !== start;
 }
 
+/** True only if a process of this number runs here now and is the one of this identity (without /proc: as far as can be seen). */
+export function isRunningHere(pid: number, identity: string): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0 || processIdentity(pid) !== identity) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 function bootId(): string | null {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

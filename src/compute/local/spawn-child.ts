@@ -18,6 +18,13 @@ export interface Child {
   readonly process: ChildProcess;
 }
 
+export interface ChildPlace {
+  readonly token: string;
+  readonly logFile: string;
+  /** The child's folder for temporary files, TMPDIR: what a killed child leaves there can be found and removed. */
+  readonly scratch: string;
+}
+
 /**
  * Starts this program with a command. The child ends when this process does: it watches the pipe that is its standard
  * input. It inherits no secret: of our environment only what is listed below, the token through `BATCHWRIGHT_TOKEN`
@@ -26,16 +33,17 @@ export interface Child {
 export function spawnChild(
   program: Program,
   command: readonly string[],
-  token: string,
-  logFile: string,
+  { token, logFile, scratch }: ChildPlace,
 ): Child {
   const log = openLogFile(logFile);
+  mkdirSync(scratch, { recursive: true, mode: 0o700 });
   const child = spawn(program.execPath, [...program.args, ...command], {
     stdio: ['pipe', log, log],
     // A group of its own: Ctrl-C of the terminal reaches the manager only, which then drains.
     detached: true,
     env: {
       ...inheritedEnvironment(),
+      TMPDIR: scratch,
       // From the very start, not only once our own code runs: from source, a cache hit also saves stripping the types.
       NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? getCompileCacheDir() ?? '',
       BATCHWRIGHT_TOKEN: token,
@@ -56,7 +64,7 @@ function openLogFile(path: string): number {
   }
 }
 
-const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'XDG_CONFIG_HOME', 'LD_LIBRARY_PATH'];
+const INHERITED = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'XDG_CONFIG_HOME', 'LD_LIBRARY_PATH'];
 
 function inheritedEnvironment(): Record<string, string> {
   const environment: Record<string, string> = {};

@@ -122,8 +122,15 @@ export type SubmitOutcome =
   | { readonly kind: 'resumed'; readonly job: JobRow }
   | { readonly kind: 'busy'; readonly by: JobRow };
 
+/** Each absent part lets everything through. */
 export interface JobFilter {
-  readonly state?: JobState;
+  readonly states?: readonly JobState[];
+  /** Part of the name, in any letter case. */
+  readonly name?: string;
+  /** Created at this time (epoch ms) or later. */
+  readonly sinceMs?: number;
+  /** Beginning of the id. */
+  readonly idPrefix?: string;
   readonly limit: number;
 }
 

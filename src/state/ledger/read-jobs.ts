@@ -1,3 +1,4 @@
+import { JOB_STATES } from '../../core/states.ts';
 import { type JobRecord, jobRecord, toJobRow } from './job-record.ts';
 import type { JobFilter, JobRow } from './ledger.ts';
 import type { Transaction } from './transaction.ts';
@@ -9,13 +10,19 @@ export async function job(tx: Transaction, tenant: string, jobId: string): Promi
 
 /** Newest first. */
 export async function jobs(tx: Transaction, tenant: string, filter: JobFilter): Promise<JobRow[]> {
-  const state = filter.state ?? null;
+  const states = (filter.states ?? JOB_STATES).join(' ');
+  const idPrefix = filter.idPrefix ?? '';
   const records = await tx.all<JobRecord>(
-    `SELECT * FROM job WHERE tenant = ? AND (CAST(? AS TEXT) IS NULL OR state = ?)
+    `SELECT * FROM job
+      WHERE tenant = ? AND instr(' ' || ? || ' ', ' ' || state || ' ') > 0 AND instr(lower(name), lower(?)) > 0
+        AND created_ms >= ? AND substr(job_id, 1, length(?)) = ?
       ORDER BY created_ms DESC, job_id DESC LIMIT ?`,
     tenant,
-    state,
-    state,
+    states,
+    filter.name ?? '',
+    filter.sinceMs ?? 0,
+    idPrefix,
+    idPrefix,
     filter.limit,
   );
   return toJobRows(tx, records);

@@ -1,0 +1,31 @@
+/**
+ * How a file of rejects names its columns: key (or `source_file`, `source_row`), `code`, `message`, `attempt`, then all
+ * columns of the input. A column of the input whose name is taken gets `_input` until it is free.
+ */
+export interface RejectColumn {
+  /** In the input. */
+  readonly original: string;
+  /** In the file of rejects. */
+  readonly stored: string;
+}
+
+/** The columns of the input in a file of rejects, in the input's order, the key among them. */
+export function rejectColumns(columns: readonly string[], key: string | undefined): RejectColumn[] {
+  const taken = new Set([
+    'code',
+    'message',
+    'attempt',
+    ...(key === undefined ? ['source_file', 'source_row'] : [key.toLowerCase()]),
+  ]);
+  const others = new Set(columns.filter((name) => name !== key).map((name) => name.toLowerCase()));
+  return columns.map((original) => ({
+    original,
+    stored: original === key ? original : freeName(original, taken, others),
+  }));
+}
+
+function freeName(name: string, taken: ReadonlySet<string>, others: ReadonlySet<string>): string {
+  let free = name;
+  while (taken.has(free.toLowerCase()) || (free !== name && others.has(free.toLowerCase()))) free += '_input';
+  return free;
+}

@@ -1,0 +1,88 @@
+import { Failure } from '../core/errors.ts';
+import type { Clock } from '../core/ports.ts';
+import type { JobDetail, JobListFilter, JobStatus } from '../core/wire.ts';
+import type { JobRow, Ledger } from '../state/ledger/ledger.ts';
+import type { Changes } from './changes.ts';
+import { jobStatus } from './job-status.ts';
+import type { ManagerSettings } from './manager-deps.ts';
+import type { RunningJobs } from './running-jobs.ts';
+import type { StoredSpec } from './submit.ts';
+import { timeOf } from './time-of.ts';
+
+/** Looking at jobs and ending them: what needs the ledger only, and no work to be under way. */
+export interface JobService {
+  /** Fails with JOB_NOT_FOUND. */
+  status(tenant: string, jobId: string): Promise<JobStatus>;
+  /** Newest first. */
+  list(tenant: string, filter: JobListFilter): Promise<JobStatus[]>;
+  /** Fails with JOB_NOT_FOUND. */
+  detail(tenant: string, jobId: string): Promise<JobDetail>;
+  /** Fails with JOB_NOT_FOUND, JOB_PUBLISHING, JOB_FINISHED. */
+  cancel(tenant: string, jobId: string): Promise<JobStatus>;
+}
+
+export interface JobServiceDeps {
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly changes: Changes;
+  readonly running: RunningJobs;
+  readonly settings: Pick<ManagerSettings, 'logFolder'>;
+}
+
+export function createJobService({ ledger, clock, changes, running, settings }: JobServiceDeps): JobService {
+  const statusOf = (job: JobRow) => jobStatus(job, running.get(job.jobId), clock.nowMs());
+  const existing = async (tenant: string, jobId: string): Promise<JobRow> => {
+    const job = await ledger.job(tenant, jobId);
+    if (job === null) throw unknownJob(jobId);
+    return job;
+  };
+
+  return {
+    status: async (tenant, jobId) => statusOf(await existing(tenant, jobId)),
+    list: async (tenant, filter) => (await ledger.jobs(tenant, filter)).map(statusOf),
+
+    async detail(tenant, jobId) {
+      const job = await existing(tenant, jobId);
+      const snapshot = await ledger.snapshot(tenant, jobId);
+      const bound = job.bound as { key: string | null } | null;
+      const parts = job.counts.rejected === 0 ? [] : await ledger.parts(tenant, jobId);
+      return {
+        job: statusOf(job),
+        specification: (job.spec as StoredSpec).spec,
+        model_sha256: job.modelSha256,
+        input:
+          snapshot === null
+            ? null
+            : {
+                files: snapshot.files.length,
+                size_bytes: snapshot.files.reduce((sum, { identity }) => sum + identity.sizeBytes, 0),
+                columns: snapshot.columns,
+                key: bound?.key ?? null,
+              },
+        staged_rejects: parts.flatMap(({ rejects }) =>
+          rejects === null ? [] : [{ key: rejects.key, rows: rejects.rows }],
+        ),
+        log_file: `${settings.logFolder}/${jobId}.log`,
+      };
+    },
+
+    async cancel(tenant, jobId) {
+      const outcome = await ledger.cancel(tenant, jobId, timeOf(clock));
+      if (outcome === 'unknown') throw unknownJob(jobId);
+      if (outcome === 'publishing') throw new Failure('JOB_PUBLISHING', `Job ${jobId} is being published.`);
+      const status = statusOf(await existing(tenant, jobId));
+      if (outcome === 'finished' && status.status !== 'cancelled') {
+        throw new Failure(
+          'JOB_FINISHED',
+          `Job ${jobId} has ${status.status === 'completed' ? 'completed' : 'failed'} already.`,
+        );
+      }
+      changes.changed(jobId);
+      return status;
+    },
+  };
+}
+
+function unknownJob(jobId: string): Failure {
+  return new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
+}
