@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test, vi } from 'vitest';
@@ -23,6 +23,7 @@ import {
   tensor,
   type ValueSpec,
 } from './onnx-builder.ts';
+import type { RunningCli } from './support/cli.ts';
 import { sql } from './support/parquet.ts';
 import {
   besideOf,
@@ -96,6 +97,29 @@ function familyOf(pid: number): number[] {
   return [pid, ...children.flatMap((child) => familyOf(Number(child)))];
 }
 
+/** Resolves when the command has said it on standard error; fails when it ends before. */
+function saying(running: RunningCli, what: RegExp): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let said = '';
+  running.child.stderr?.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+    if (what.test(said)) resolve();
+  });
+  running.ended.then(({ stdout, stderr }) => reject(new Error(`ended before:\n${stdout}${stderr}`)), reject);
+  return promise;
+}
+
+/** Process ids of a process's children. */
+function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  );
+}
+
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
+
 async function published(out: string): Promise<unknown> {
   const [row] = await sql(
     `SELECT count(*) AS rows, count(DISTINCT id) AS ids, bool_and(y = id) AS right FROM read_parquet('${out}/part-*.parquet')`,
@@ -146,6 +170,53 @@ describe('an unfinished job', () => {
     const done = expectCompleted(await running.ended);
     expect(done).toMatchObject({ job_id: job?.job_id, retries: 0, counts: { read: ROWS, scored: ROWS } });
     expect(await published(bench.out)).toEqual({ rows: String(ROWS), ids: String(ROWS), right: true });
+  });
+
+  test.concurrent('Ctrl-C twice ends at once with 130, in the middle of a batch, and no child lives on', async () => {
+    const bench = await slowBench('ctrl-c-twice');
+    // One batch outlasts the test: a polite end would wait for it.
+    writeFileSync(join(bench.folder, 'm.onnx'), slowModel(1_000 * SLOW_TURNS));
+    const running = bench.start({ json: null, 'batch-timeout-seconds': '3600' });
+    await saying(running, /running .*1 worker/);
+    const children = childrenOf(running.child.pid ?? 0);
+    expect(children.length).toBeGreaterThan(0);
+    running.child.kill('SIGINT');
+    // Signals of one kind do not queue: the second one is sent when the first has been heard.
+    await saying(running, /Finishing the batches in hand/);
+    running.child.kill('SIGINT');
+    const { code, signal, stderr } = await running.ended;
+    expect({ code, signal }).toEqual({ code: 130, signal: null });
+    expect(stderr).toContain('batchwright resume');
+    await vi.waitFor(() => expect(children.filter(isAlive)).toEqual([]), { timeout: 10_000 });
+    expectNothingAt(bench.out);
+  });
+
+  test.concurrent('killed, then `resume` without its command line: it goes on, and what the dead had left in the way of temporary files is gone', async () => {
+    const bench = await slowBench('resume');
+    const scratch = join(bench.folder, 'state/workspace/tmp');
+    const killed = bench.start({});
+    const { job } = await eventOf(killed, scoring);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    const left = readdirSync(scratch);
+    expect(left).toEqual([expect.stringMatching(/^batchwright-/)]);
+
+    const model = join(bench.folder, 'm.onnx');
+    writeFileSync(model, identityModel('int64'));
+    const changed = await bench.cli(['resume', '--json', '--state', 'state']);
+    expectRefused(changed, { exit: 6, code: 'MODEL_CHANGED', names: [model, '--fresh'] });
+    writeFileSync(model, slowModel(SLOW_TURNS));
+
+    const id = job?.job_id ?? '';
+    const resumed = await bench.cli(['resume', '--json', '--state', 'state', id.slice(0, 10)]);
+    expect(resumed.events[0]).toEqual({ event: 'resumed', job_id: id });
+    expectCompleted(resumed);
+    expect(await published(bench.out)).toEqual({ rows: String(ROWS), ids: String(ROWS), right: true });
+    expect(readdirSync(scratch)).not.toContain(left[0]);
+    const again = await bench.cli(['resume', '--json', '--state', 'state', id]);
+    expectRefused(again, { exit: 1, code: 'JOB_FINISHED', names: [id, 'completed'] });
+    const none = await bench.cli(['resume', '--json', '--state', 'state']);
+    expectRefused(none, { exit: 2, code: 'JOB_NOT_FOUND', names: ['no unfinished job'] });
   });
 
   test.concurrent('another model or another input meanwhile: refused by name, until --fresh', async () => {

@@ -8,7 +8,15 @@ export type Shell = (typeof SHELLS)[number];
 /** A script, to be sourced, that completes all commands of a program, made from their definitions. */
 export function completionScript(program: Command, shell: Shell): string {
   const name = program.name();
-  const commands = program.commands.map(wordsOf);
+  const commands = [
+    ...program.commands.map(wordsOf),
+    {
+      name: 'help',
+      summary: 'what a command does, its options, examples',
+      options: [],
+      argument: { words: program.commands.map((command) => command.name()) },
+    },
+  ];
   switch (shell) {
     case 'bash':
       return bash(name, commands);
@@ -54,10 +62,7 @@ function wordsOf(command: Command): CommandWords {
           ? expected(/<(.*)>/.exec(option.flags)?.[1] ?? '', option.argChoices)
           : null,
     })),
-    argument:
-      command.name() === 'help'
-        ? { words: (command.parent?.commands ?? []).map((each) => each.name()) }
-        : expected(argument?.name() ?? '', argument?.argChoices),
+    argument: expected(argument?.name() ?? '', argument?.argChoices),
   };
 }
 

@@ -11,6 +11,20 @@ const LEAST_PREFIX = 4;
 const ID = 'job-';
 const COMPARED = 1_000;
 
+/** Does something with the job that is meant (see `findJob`): most often that is an id, and nothing is looked up first. */
+export async function withJob<Answer>(
+  client: JobClient,
+  wanted: string,
+  use: (jobId: string) => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await use(wanted);
+  } catch (error) {
+    if (!isUnknownJob(error)) throw error;
+  }
+  return use((await findJob(client, wanted)).job_id);
+}
+
 /**
  * The job that is meant: by its id, by the beginning of it (with or without `job-`) if no other begins so, or the
  * latest. Fails with JOB_NOT_FOUND, and USAGE where several jobs are meant.
@@ -24,7 +38,7 @@ export async function findJob(client: JobClient, wanted: string): Promise<JobSta
   try {
     return await client.status(wanted);
   } catch (error) {
-    if (!(error instanceof Failure) || error.code !== 'JOB_NOT_FOUND') throw error;
+    if (!isUnknownJob(error)) throw error;
   }
   const prefix = wanted.startsWith(ID) ? wanted : `${ID}${wanted}`;
   const fitting =
@@ -42,6 +56,10 @@ export async function findJob(client: JobClient, wanted: string): Promise<JobSta
     );
   }
   throw await unknown(client, wanted);
+}
+
+function isUnknownJob(error: unknown): boolean {
+  return error instanceof Failure && error.code === 'JOB_NOT_FOUND';
 }
 
 async function unknown(client: JobClient, wanted: string): Promise<Failure> {

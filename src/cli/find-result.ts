@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { JobDetail } from '../core/wire.ts';
 import { look } from './connect.ts';
-import { findJob } from './find-job.ts';
+import { withJob } from './find-job.ts';
 import { type PublishedResult, publishedResults } from './published-result.ts';
 
 /** What a command's `[job|folder]` may be, for its help. */
@@ -19,7 +19,7 @@ export async function findResult(wanted: string, state: string): Promise<FoundRe
     return { kind: 'folder', results: publishedResults(resolve(wanted)) };
   const { client, close } = await look(state);
   try {
-    return { kind: 'job', detail: await client.detail((await findJob(client, wanted)).job_id) };
+    return { kind: 'job', detail: await withJob(client, wanted, client.detail) };
   } finally {
     await close();
   }

@@ -16,6 +16,8 @@ export function scratchFolder(): { readonly path: string; remove(): void } {
   } catch (error) {
     throw fsFailure(error, 'Making a folder for temporary files', path);
   }
+  // What libraries put aside goes there too, and with it.
+  process.env.TMPDIR = path;
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 

@@ -133,10 +133,10 @@ function lineSql(columns: readonly TableColumn[], format: LineFormat): string {
   return fields.join(` || ',' || `);
 }
 
-/** JSON has no NaN and no infinity: they are the texts "NaN", "Infinity" and "-Infinity", as many readers take them. */
+/** The shortest digits that mean the value. JSON has no NaN and no infinity: they are the texts "NaN", "Infinity" and "-Infinity", as many readers take them. */
 function jsonValue(column: string, type: string): string {
   if (!FLOATING.test(type)) return column;
-  return `CASE WHEN isnan(${column}) THEN '"NaN"'::JSON WHEN isinf(${column}) THEN CASE WHEN ${column} > 0 THEN '"Infinity"'::JSON ELSE '"-Infinity"'::JSON END ELSE to_json(${column}) END`;
+  return `CASE WHEN isnan(${column}) THEN '"NaN"'::JSON WHEN isinf(${column}) THEN CASE WHEN ${column} > 0 THEN '"Infinity"'::JSON ELSE '"-Infinity"'::JSON END ELSE ${column}::VARCHAR::JSON END`;
 }
 
 function csvText(text: string): string {

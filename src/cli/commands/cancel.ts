@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
 import { look } from '../connect.ts';
-import { findJob, JOB_ARGUMENT } from '../find-job.ts';
+import { JOB_ARGUMENT, withJob } from '../find-job.ts';
 import { examples, withHelp } from '../help.ts';
 import type { Output } from '../output.ts';
+import { oneLine } from '../visible-text.ts';
 
 export function cancelCommand(): Command {
   const command = new Command('cancel')
@@ -27,10 +28,9 @@ export function cancelCommand(): Command {
 async function cancel(wanted: string, state: string, output: Output): Promise<number> {
   const { client, close } = await look(state);
   try {
-    const { job_id: jobId } = await findJob(client, wanted);
-    const status = await client.cancel(jobId);
-    output.result(`${jobId} "${status.name}" is cancelled. The destination was not touched.`, {
-      job: status,
+    const job = await withJob(client, wanted, client.cancel);
+    output.result(`${job.job_id} "${oneLine(job.name)}" is cancelled. The destination was not touched.`, {
+      job,
     });
     return 0;
   } finally {

@@ -5,7 +5,7 @@ import type { RejectGroups } from '../../data/reject-groups.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
 import { look } from '../connect.ts';
-import { findJob, JOB_ARGUMENT } from '../find-job.ts';
+import { JOB_ARGUMENT, withJob } from '../find-job.ts';
 import { formatBytes, formatCount } from '../format.ts';
 import { examples, withHelp } from '../help.ts';
 import { type JobRejects, rejectsOf } from '../job-files.ts';
@@ -58,7 +58,7 @@ async function show(wanted: string, state: string, output: Output): Promise<numb
 async function detailOf(wanted: string, state: string): Promise<JobDetail> {
   const { client, close } = await look(state);
   try {
-    return await client.detail((await findJob(client, wanted)).job_id);
+    return await withJob(client, wanted, client.detail);
   } finally {
     await close();
   }

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ModelCompanion } from '../../core/bound.ts';
 import { Failure } from '../../core/errors.ts';
 import { fileSha256 } from '../../storage/file-sha256.ts';
+import { didYouMean } from '../../storage/similar-file.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { Registry } from '../registry.ts';
 
@@ -94,7 +95,7 @@ async function reading(path: string, work: () => Promise<void>): Promise<void> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new Failure('MODEL_NOT_FOUND', `There is no model at ${path}.`, {
+      throw new Failure('MODEL_NOT_FOUND', `There is no model at ${path}${didYouMean(path) || '.'}`, {
         place: { file: path, field: 'model_id' },
         cause: error,
       });

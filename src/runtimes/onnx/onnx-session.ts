@@ -50,6 +50,8 @@ export async function loadSession(request: LoadRequest, options: SessionOptions)
 }
 
 async function importRuntime(): Promise<typeof Ort> {
+  // From 1.30 on it reports its use to its makers, and leaves files of that in the folder for temporary files.
+  process.env.ORT_DISABLE_TELEMETRY ??= '1';
   try {
     return await import('onnxruntime-node');
   } catch (error) {

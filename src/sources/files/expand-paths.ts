@@ -3,6 +3,7 @@ import { access, glob, stat } from 'node:fs/promises';
 import { join, matchesGlob, relative } from 'node:path';
 import { Failure } from '../../core/errors.ts';
 import { errnoOf, isAbsent } from '../../storage/fs-failure.ts';
+import { didYouMean } from '../../storage/similar-file.ts';
 
 /**
  * Files that absolute paths, folders and glob patterns name, in byte order within each, each file once.
@@ -32,7 +33,7 @@ export async function searched(path: string): Promise<{ readonly base: string; r
   if (kind === 'file') return { base: path, pattern: '' };
   if (kind === 'folder') return { base: path, pattern: '**/*.parquet' };
   if (!WILDCARD.test(path)) {
-    throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist.`, {
+    throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist${didYouMean(path) || '.'}`, {
       place: { file: path, field: 'input.path' },
     });
   }
