@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { link, open, rm } from 'node:fs/promises';
-import { dirname, extname, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { Failure } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
 import type { LineFormat, TableReader, TableRequest } from '../data/table-reader.ts';
 import { fsFailure } from '../storage/fs-failure.ts';
 import { formatCount } from './format.ts';
 import type { Output } from './output.ts';
+import { fileFormat } from './parse-options.ts';
 import { formatTable, type TableColumn } from './table.ts';
 
 /** How rows are shown or exported. */
@@ -75,7 +75,7 @@ async function exportFile(
   output: Output,
 ): Promise<void> {
   const path = resolve(to);
-  const format = formatOf(to);
+  const format = fileFormat(to);
   if (existsSync(path)) throw exists(to);
   const partial = `${path}.${process.pid}.partial`;
   try {
@@ -128,27 +128,6 @@ async function openRows(request: TableRequest): Promise<TableReader> {
     if (!(error instanceof Failure) || !error.message.includes('input.where')) throw error;
     throw new Failure(error.code, error.message.replaceAll('input.where', '--where'), { cause: error });
   }
-}
-
-const ENDINGS: Readonly<Record<string, LineFormat | 'parquet'>> = {
-  '.csv': 'csv',
-  '.jsonl': 'jsonl',
-  '.ndjson': 'jsonl',
-  '.parquet': 'parquet',
-};
-
-function formatOf(to: string): LineFormat | 'parquet' {
-  const ending = extname(to).toLowerCase();
-  const format = ENDINGS[ending];
-  if (format !== undefined) return format;
-  const near = nearest(ending, Object.keys(ENDINGS));
-  throw new Failure(
-    'USAGE',
-    `--to ${to} does not say the format.${near === undefined || ending === '' ? '' : ` Did you mean ${near}?`}`,
-    {
-      next: 'Let the name end in .csv, .jsonl or .parquet.',
-    },
-  );
 }
 
 function exists(to: string): Failure {

@@ -144,7 +144,7 @@ async function conclude(
   }
   if (connection.embedded === null) {
     output.note(
-      `${jobId} goes on in process ${connection.endpoint.pid}. To end it: batchwright cancel ${jobId}`,
+      `${jobId} goes on in process ${connection.endpoint.pid}.\nTo end it: batchwright cancel ${jobId}`,
     );
     return INTERRUPTED;
   }
@@ -156,7 +156,7 @@ async function conclude(
   await connection.close();
   output.event('interrupted', { job_id: jobId });
   output.note(
-    `${jobId} is unfinished, ${formatCount(last.counts.read)} rows are done. To go on: batchwright resume ${jobId}`,
+    `${jobId} is unfinished, ${formatCount(last.counts.read)} rows are done.\nTo go on: batchwright resume ${jobId}`,
   );
   return INTERRUPTED;
 }

@@ -30,6 +30,7 @@ export function configureHelp(program: Command): void {
     .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(COMMON))
     .configureHelp({
       helpWidth: helpWidth(),
+      minWidthToWrap: 20,
       sortSubcommands: false,
       styleTitle: (title) => paint('strong', title),
       subcommandTerm: (command) =>
@@ -42,6 +43,7 @@ export function configureHelp(program: Command): void {
     .configureOutput({
       // Marks of `style.ts` are rendered where it is known what the text goes to.
       writeOut: (text) => process.stdout.write(render(text, colors(process.stdout))),
+      writeErr: (text) => process.stderr.write(render(text, colors(process.stderr))),
       getOutHasColors: () => true,
       getErrHasColors: () => true,
     });
@@ -71,7 +73,11 @@ export function helpWidth(): number {
 export function formatSection({ title, items }: HelpSection, width: number): string {
   const termWidth = Math.max(0, ...items.map(([term, meaning]) => (meaning === undefined ? 0 : term.length)));
   const lines = items.flatMap(([term, meaning]) => {
-    if (meaning === undefined) return [`  ${term.startsWith('#') ? paint('faint', term) : term}`];
+    if (meaning === undefined) {
+      // What an example does may be folded, its command line has to stay one.
+      if (!term.startsWith('# ')) return [`  ${term}`];
+      return wrap(term.slice(2), width - 4).map((line) => paint('faint', `  # ${line}`));
+    }
     const indent = ' '.repeat(termWidth + 4);
     return wrap(meaning, width - indent.length).map((line, index) =>
       index === 0 ? `  ${term.padEnd(termWidth)}  ${line}` : `${indent}${line}`,

@@ -68,7 +68,7 @@ export function jobLines(status: JobStatus, { peakMemoryBytes, nowMs }: ReportCo
 
 /** Warnings, the error, and what to do next. */
 export function outcomeLines(status: JobStatus): string[] {
-  const lines = status.warnings.map((warning) => reportLine(paint('warn', 'warning'.padEnd(10)), warning));
+  const lines = status.warnings.map((warning) => `  ${paint('warn', 'warning')}    ${warning}`);
   if (status.error !== null) {
     const { code, message, next } = status.error;
     lines.push('', `  ${paint('bad', code)}: ${message}`, `  ${next}`);

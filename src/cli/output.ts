@@ -2,6 +2,7 @@ import { asFailure, type Failure } from '../core/errors.ts';
 import { exitCodeOf } from '../core/exit-codes.ts';
 import { paint, render, usesColor } from './style.ts';
 import { visible, visibleJson } from './visible-text.ts';
+import { wrapLines } from './wrap-lines.ts';
 
 /**
  * How a command speaks: lines for people, or one JSON object per line for programs. Results go to standard output,
@@ -47,8 +48,8 @@ export function openOutput(settings: OutputSettings): Output {
     result: (text, data) => (json ? write.raw(`${visibleJson(data)}\n`) : write.out(`${text}\n`)),
     async rows(lines) {
       for await (const { text } of lines) {
-        if (process.stdout.isTTY) write.out(text);
-        else if (!write.raw(text)) await drained();
+        // Data is not folded; but what is in it may not act on a terminal.
+        if (!write.raw(process.stdout.isTTY ? visible(text) : text)) await drained();
         if (write.unread()) return;
       }
     },
@@ -102,11 +103,15 @@ function openStreams(flag: boolean): Streams {
   const colors = (stream: NodeJS.WriteStream) =>
     usesColor({ isTerminal: stream.isTTY === true, flag, environment: process.env });
   return {
-    out: (text) => void stdout.write(render(text, colors(stdout))),
-    err: (text) => void stderr.write(render(text, colors(stderr))),
+    out: (text) => void stdout.write(render(fitting(stdout, text), colors(stdout))),
+    err: (text) => void stderr.write(render(fitting(stderr, text), colors(stderr))),
     raw: (text) => gone.has(stdout) || stdout.write(text),
     unread: () => gone.has(stdout),
   };
+}
+
+function fitting(stream: NodeJS.WriteStream, text: string): string {
+  return stream.isTTY ? wrapLines(text, stream.columns) : text;
 }
 
 function drained(): Promise<void> {

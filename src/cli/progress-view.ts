@@ -91,9 +91,7 @@ export function progressLine(
   const left = progress.total_rows - progress.processed_rows;
   const parts = [
     `${progress.percentage.toFixed(1)}%`,
-    ...(rowsPerSecond === null || rowsPerSecond <= 0
-      ? []
-      : [`${formatDuration((1_000 * left) / rowsPerSecond)} left`]),
+    ...(rowsPerSecond === null || rowsPerSecond <= 0 ? [] : [`${formatLeft(left / rowsPerSecond)} left`]),
     ...(counts.rejected > 0 ? [paint('warn', `${formatCount(counts.rejected)} rejected`)] : []),
     `${formatCount(progress.processed_rows)} of ${formatCount(progress.total_rows)} rows`,
     ...(rowsPerSecond === null ? [] : [`${formatCount(rowsPerSecond)} rows/s`]),
@@ -113,4 +111,9 @@ export function progressLine(
   const done = Math.max(0, Math.min(bar, Math.round((bar * progress.percentage) / 100)));
   text += ` ${'█'.repeat(done)}${'░'.repeat(bar - done)}`;
   return text + told;
+}
+
+/** An estimate, without tenths of a second that nobody knows. */
+function formatLeft(seconds: number): string {
+  return seconds < 60 ? `${Math.ceil(seconds)} s` : formatDuration(1_000 * seconds);
 }

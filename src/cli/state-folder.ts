@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -33,8 +34,10 @@ export interface Endpoint {
 /** The only tenant of embedded use. */
 export const EMBEDDED_TENANT = 'default';
 
-/** Whether a manager ever worked with this state folder. */
+/** Whether a manager ever worked with this state folder. Fails with STATE_UNUSABLE where it is no folder. */
 export function hasState(path: string): boolean {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === false)
+    throw new Failure('STATE_UNUSABLE', `The state folder ${path} is a file.`, { place: { file: path } });
   return existsSync(join(resolve(path), 'ledger.sqlite'));
 }
 

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { render } from './style.ts';
 import { formatTable } from './table.ts';
 import { fitted, padEnd, padStart, textWidth } from './text-width.ts';
+import { wrapLines } from './wrap-lines.ts';
 
 test('wide characters, emoji and combining marks are measured as a terminal shows them', () => {
   expect(
@@ -52,4 +53,15 @@ test('no line is wider than the terminal, whatever is in the cells', () => {
       },
     ),
   );
+});
+
+test('lines that are too long are folded at spaces, below their label, and paths stay whole', () => {
+  const path = `/a/${'long/'.repeat(10)}path`;
+  expect(wrapLines('  settings   batches of 1,000, 4 workers at most\nshort', 30).split('\n')).toEqual([
+    '  settings   batches of 1,000,',
+    '             4 workers at most',
+    'short',
+  ]);
+  expect(wrapLines(`  log        ${path}`, 30)).toBe(`  log        ${path}`);
+  expect(wrapLines('CODE: a sentence of some words', 20)).toBe('CODE: a sentence of\n  some words');
 });

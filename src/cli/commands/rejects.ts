@@ -8,7 +8,7 @@ import { findResult, RESULT_ARGUMENT } from '../find-result.ts';
 import { examples, withHelp } from '../help.ts';
 import { type JobRejects, rejectsOf } from '../job-files.ts';
 import type { Output } from '../output.ts';
-import { parseRowCount } from '../parse-options.ts';
+import { parseRowCount, parseRowFile } from '../parse-options.ts';
 import { unknownCode } from './explain.ts';
 
 interface RejectsOptions extends StateOptions {
@@ -33,7 +33,10 @@ export function rejectsCommand(): Command {
     )
     .addOption(new Option('--format <format>', 'on the terminal').choices(ROW_FORMATS))
     .addOption(
-      new Option('--to <file>', 'write a file: .csv, .jsonl or .parquet; never over one that is there'),
+      new Option(
+        '--to <file>',
+        'write a file: .csv, .jsonl or .parquet; never over one that is there',
+      ).argParser(parseRowFile),
     )
     .addOption(stateOption());
   return withHelp(

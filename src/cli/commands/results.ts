@@ -5,7 +5,7 @@ import { findResult, RESULT_ARGUMENT } from '../find-result.ts';
 import { examples, withHelp } from '../help.ts';
 import { resultOf } from '../job-files.ts';
 import type { Output } from '../output.ts';
-import { parseRowCount } from '../parse-options.ts';
+import { parseRowCount, parseRowFile } from '../parse-options.ts';
 
 interface ResultsOptions extends StateOptions {
   readonly limit?: number;
@@ -29,7 +29,10 @@ export function resultsCommand(): Command {
     .addOption(new Option('--where <condition>', 'only rows for which this is true'))
     .addOption(new Option('--format <format>', 'on the terminal').choices(ROW_FORMATS))
     .addOption(
-      new Option('--to <file>', 'write a file: .csv, .jsonl or .parquet; never over one that is there'),
+      new Option(
+        '--to <file>',
+        'write a file: .csv, .jsonl or .parquet; never over one that is there',
+      ).argParser(parseRowFile),
     )
     .addOption(stateOption());
   return withHelp(
