@@ -103,7 +103,7 @@ ${Object.entries(LATER_KEYS)
 Values: ${Object.entries(LATER_VALUES)
     .map(([key, values]) => `\`${key}\`: ${values.map((value) => `\`${value}\``).join(', ')}`)
     .join('; ')}. Also URLs as paths (\`s3://\` ...),
-names of a model registry as \`model_id\` (\`churn@champion\`), and \`\${{ ... }}\` parameters.
+and \`\${{ ... }}\` parameters.
 `;
 }
 

@@ -5,6 +5,7 @@ import { cancelCommand } from './commands/cancel.ts';
 import { completionCommand } from './commands/completion.ts';
 import { explainCommand } from './commands/explain.ts';
 import { jobsCommand } from './commands/jobs.ts';
+import { modelCommand } from './commands/model.ts';
 import { rejectsCommand } from './commands/rejects.ts';
 import { resultsCommand } from './commands/results.ts';
 import { resumeCommand } from './commands/resume.ts';
@@ -56,11 +57,14 @@ withHelp(
 const GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[] = [
   ['Jobs:', [runCommand(), resumeCommand(), jobsCommand(), showCommand(), cancelCommand()]],
   ['Results:', [resultsCommand(), rejectsCommand(), verifyCommand()]],
+  ['Models:', [modelCommand()]],
   ['Help:', [explainCommand(), completionCommand(program)]],
   ['Other machines:', [workerCommand()]],
 ];
 for (const [title, commands] of GROUPS) {
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program).helpGroup(title));
+  for (const command of commands) {
+    program.addCommand(inheriting(command, program).helpGroup(title));
+  }
 }
 
 try {
@@ -71,6 +75,13 @@ try {
   const shown = error.code.startsWith('commander.help') || error.code === 'commander.version';
   if (!shown) reportFailure(usageFailure(error), openOutput({ json: process.argv.includes('--json') }));
   process.exitCode = error.exitCode === 0 ? 0 : 2;
+}
+
+/** With the looks and the manners of its parent, as have the commands below it. */
+function inheriting(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const each of command.commands) inheriting(each, command);
+  return command;
 }
 
 /** `help nonsense` would show the help of everything. */

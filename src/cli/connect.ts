@@ -10,6 +10,7 @@ import {
   type StateFolder,
 } from './state-folder.ts';
 import { systemClock } from './system-ports.ts';
+import { transportTo } from './transport-to.ts';
 
 /** A way to the manager of a state folder: the live one of another process, or one that this process has started. */
 export interface Connection {
@@ -94,13 +95,7 @@ async function reach<Way>(
 }
 
 export function clientOf(endpoint: Endpoint, attempts: number): BatchClient {
-  return createBatchClient({
-    managerUrl: endpoint.url,
-    token: endpoint.token,
-    fetch: globalThis.fetch,
-    sleep: (ms) => systemClock.sleep(ms),
-    attempts,
-  });
+  return createBatchClient(transportTo(endpoint, attempts));
 }
 
 async function answers(endpoint: Endpoint): Promise<boolean> {

@@ -5,8 +5,11 @@ import { isProvablyDead, processIdentity } from '../compute/local/process-identi
 import { createServer } from '../http/server.ts';
 import { createChanges } from '../manager/changes.ts';
 import { createManager } from '../manager/manager.ts';
+import { findModel } from '../manager/models.ts';
 import { createTokens } from '../manager/tokens.ts';
 import { openFileLog } from '../observe/log.ts';
+import { byReference } from '../registry/by-reference.ts';
+import { createEmbeddedRegistry } from '../registry/embedded/embedded-registry.ts';
 import { createLocalRegistry } from '../registry/local/local-registry.ts';
 import { runtimes } from '../runtimes/runtimes.ts';
 import { createFilesSink } from '../sinks/files/files-sink.ts';
@@ -44,7 +47,7 @@ const LEASE_MS = 10_000;
 const MAX_CONCURRENT_JOBS = 3;
 const KEEP_STAGING_MS = 168 * 3_600_000;
 /** On one machine inputs, models and outputs lie wherever the user says. */
-const WHOLE_FILE_SYSTEM = '/';
+export const WHOLE_FILE_SYSTEM = '/';
 
 export interface EmbeddedOptions {
   /** False: answers questions about jobs, but works on none. */
@@ -87,6 +90,7 @@ export async function openEmbeddedManager(
   let managerUrl = '';
   const manager = createManager({
     ledger,
+    models: ledger.models,
     storage,
     clock: systemClock,
     random: systemRandom,
@@ -94,7 +98,13 @@ export async function openEmbeddedManager(
     tokens,
     changes: createChanges(systemClock),
     compute: options.compute ?? createLocalCompute({ program, storageRoot, scratch }),
-    registry: createLocalRegistry({ companionsOf: runtimes.onnx.companions }),
+    registry: byReference({
+      files: createLocalRegistry({ companionsOf: runtimes.onnx.companions }),
+      names: createEmbeddedRegistry({
+        find: (tenant, reference) => findModel(tenant, reference, ledger.models),
+        storage,
+      }),
+    }),
     checkSourceUnchanged: (spec, snapshot) =>
       parquetSource.checkUnchanged({ paths: spec.input.path }, snapshot, storage),
     inputBytes: (spec) => parquetSource.sizeBytes({ paths: spec.input.path }),

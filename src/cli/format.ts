@@ -19,6 +19,11 @@ export function formatBytes(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }
 
+/** `2026-11-21 09:30:00`, of an ISO time, in UTC. */
+export function formatTime(iso: string): string {
+  return iso.slice(0, 19).replace('T', ' ');
+}
+
 export function formatRate(rows: number, ms: number): string {
   return ms <= 0 ? '-' : `${formatCount((rows * 1_000) / ms)} rows/s`;
 }

@@ -1,3 +1,4 @@
+import { versionText } from '../core/model-version.ts';
 import { isTerminal } from '../core/states.ts';
 import type { JobStatus } from '../core/wire.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from './format.ts';
@@ -20,6 +21,12 @@ export function headline(status: JobStatus, { nowMs }: ReportContext): string {
   return `${paint('strong', status.job_id)} "${oneLine(status.name)}" ${paint(stateStyle(status.status), status.status)}${took}`;
 }
 
+function modelText({ model: { reference, registered } }: JobStatus): string {
+  if (registered === null) return oneLine(reference);
+  const version = versionText(registered);
+  return reference === version ? version : `${version}, by ${oneLine(reference)}`;
+}
+
 /** A line with a label, as all parts of a report have it. */
 export function reportLine(label: string, value: string): string {
   return `  ${label.padEnd(10)} ${value}`;
@@ -28,7 +35,7 @@ export function reportLine(label: string, value: string): string {
 /** Rows, times, output. */
 export function jobLines(status: JobStatus, { peakMemoryBytes, nowMs }: ReportContext): string[] {
   const { counts, timings } = status;
-  const lines = [reportLine('rows', rows(status))];
+  const lines = [reportLine('model', modelText(status)), reportLine('rows', rows(status))];
   if (status.scoring_ms !== null) {
     const scoring = `${formatRate(counts.read, status.scoring_ms)} while scoring`;
     lines.push(

@@ -10,6 +10,7 @@ import { outputSchema } from '../manager/tasks/output-schema.ts';
 import { pin } from '../manager/tasks/pin.ts';
 import { publish } from '../manager/tasks/publish.ts';
 import { OutcomeUnknown } from '../manager/tasks/task-loop.ts';
+import { embeddedFetcher } from '../registry/embedded/embedded-registry.ts';
 import { createLocalRegistry } from '../registry/local/local-registry.ts';
 import { runtimes } from '../runtimes/runtimes.ts';
 import { createFilesSink } from '../sinks/files/files-sink.ts';
@@ -54,7 +55,10 @@ export async function performTask(
   try {
     switch (lease.kind) {
       case 'pin': {
-        const registry = createLocalRegistry({ companionsOf: runtimes.onnx.companions });
+        const registry =
+          job.registered === null
+            ? createLocalRegistry({ companionsOf: runtimes.onnx.companions })
+            : embeddedFetcher;
         const { snapshot, bound } = await pin(
           job,
           { storage, engine, registry, runtime: runtimes.onnx },

@@ -15,6 +15,8 @@ import type { SourceColumn } from './snapshot.ts';
 export interface BindRequest {
   /** `input.features`: columns in the order the model was trained with. */
   readonly features?: readonly string[];
+  /** What the model's version in the registry says. */
+  readonly stored?: { readonly features?: readonly string[] };
   /** Columns of the input. */
   readonly columns: readonly SourceColumn[];
   /** `output.columns`: an output, or `output[label]`, or `output[index]`, to the name of the published column. */
@@ -25,7 +27,7 @@ export interface BindRequest {
 /**
  * Settles which columns feed which model input, and which outputs are published under which name. Nothing is guessed:
  *
- * 1. `features` given, one model input: all of them packed in this order. Several inputs: each takes the feature of its name.
+ * 1. `features` given, or else stored with the model: one model input: all of them packed in this order. Several inputs: each takes the feature of its name.
  * 2. No `features`: each model input takes the column of its name.
  *
  * Anything else is MODEL_BINDING, with inputs and columns side by side. Other failures: COLUMN_MISSING, COLUMN_AMBIGUOUS,
@@ -41,7 +43,11 @@ export function bind(signature: ModelSignature, request: BindRequest): Binding {
   };
 }
 
-function bindInputs(signature: ModelSignature, { features, columns }: BindRequest): InputBinding[] {
+function bindInputs(
+  signature: ModelSignature,
+  { features: given, stored, columns }: BindRequest,
+): InputBinding[] {
+  const features = given ?? stored?.features;
   const { inputs } = signature;
   if (inputs.length === 0) throw unbindable(signature, columns, 'The model has no inputs');
   for (const input of inputs) requireRecords(input);

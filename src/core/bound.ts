@@ -1,3 +1,4 @@
+import type { ModelUse } from './model-version.ts';
 import type { Binding, ModelSignature } from './signature.ts';
 
 /** What pin settles about a job, beside the snapshot; frozen for the job's life and written in the manifest. */
@@ -21,6 +22,11 @@ export interface PinnedModel {
   readonly key: string;
   readonly sha256: string;
   readonly companions: readonly ModelCompanion[];
+  /** Absent: the model is a file. */
+  readonly registered?: ModelUse & {
+    /** The columns that the version says it was trained with, in order. */
+    readonly features?: readonly string[];
+  };
 }
 
 /** A file of external data that belongs to a model. */

@@ -22,7 +22,7 @@ const SHARDS_PER_WORKER = 4;
  *
  * Shards aim at parts of 64 MB, but there are at least four per worker where the rows allow. The last tenth of the rows
  * is cut eight times finer: workers that are a little slower or later than others then end together with them. Cuts fall
- * on row group borders where one is near (within a quarter of the shard), because a reader decodes whole row groups.
+ * on row group borders where one is near (within half of the shard), because a reader decodes whole row groups.
  */
 export function cutShards(snapshot: Snapshot, settings: CutSettings): RowRange[] {
   const rows = settings.limit === null ? snapshot.rows : Math.min(snapshot.rows, settings.limit);
@@ -42,8 +42,8 @@ export function cutShards(snapshot: Snapshot, settings: CutSettings): RowRange[]
     let end = Math.min(rows, start + size);
     if (rows - end < size / 4) end = rows;
     if (end < rows) {
-      while (nextBorder < borders.length && (borders[nextBorder] as number) < end - size / 4) nextBorder += 1;
-      end = nearestBorder(borders, nextBorder, end, size / 4) ?? end;
+      while (nextBorder < borders.length && (borders[nextBorder] as number) < end - size / 2) nextBorder += 1;
+      end = nearestBorder(borders, nextBorder, end, size / 2) ?? end;
     }
     shards.push({ start, end });
     start = end;

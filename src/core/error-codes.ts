@@ -84,8 +84,29 @@ export const ERROR_CODES = {
   // The model
   MODEL_NOT_FOUND: {
     scope: 'job',
-    meaning: 'The model file does not exist or cannot be read.',
-    next: 'Check model_id.',
+    meaning: 'There is no such model: neither a file that can be read, nor a version in the registry.',
+    next: 'Check model_id; `batchwright model list` lists the models of the registry.',
+  },
+  MODEL_NAME: {
+    scope: 'job',
+    meaning: 'The name of a model, version or alias is not well-formed.',
+    next: 'Names have letters, digits, `-`, `_` and `.`, at most 100; a file is named by its path (./model.onnx).',
+  },
+  MODEL_AMBIGUOUS: {
+    scope: 'job',
+    meaning: 'The model has several versions, and the name alone does not say which.',
+    next: 'Name a version or an alias (`churn@3`, `churn@champion`), or give one the alias `default`.',
+  },
+  MODEL_IN_USE: {
+    scope: 'job',
+    meaning:
+      'The version of the model cannot be removed: an alias stands for it, or an unfinished job uses it.',
+    next: 'Move the alias and let the job end, or remove it nevertheless with --force.',
+  },
+  MODEL_CORRUPT: {
+    scope: 'job',
+    meaning: 'The stored bytes of a version of a model are missing, or not those that were added.',
+    next: 'Add the same file again (`batchwright model add`): that puts its bytes back.',
   },
   MODEL_CHANGED: {
     scope: 'job',

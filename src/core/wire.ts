@@ -2,6 +2,7 @@ import type { BoundJob } from './bound.ts';
 import type { Counts } from './counts.ts';
 import type { FailureReport } from './errors.ts';
 import type { Lease, PartRow, PublishedInput, TaskLease, Timings } from './lease.ts';
+import type { ModelUse, ModelVersion } from './model-version.ts';
 import type { Snapshot, SourceColumn } from './snapshot.ts';
 import type { JobState } from './states.ts';
 
@@ -35,6 +36,13 @@ export interface JobStatus {
   readonly scoring_ms: number | null;
   readonly timings: Timings;
   readonly settings: EffectiveSettings | null;
+  readonly model: {
+    /** As the specification says it. */
+    readonly reference: string;
+    readonly sha256: string;
+    /** Null: the model is a file. */
+    readonly registered: ModelUse | null;
+  };
   readonly output: {
     readonly location: string;
     readonly mode: string;
@@ -135,6 +143,8 @@ export interface TaskJob {
   /** The resolved specification. */
   readonly spec: unknown;
   readonly modelSha256: string;
+  /** The version of the registry's that the job uses, and the alias it came by. Null: the model is a file. */
+  readonly registered: { readonly model: ModelVersion; readonly alias: string | null } | null;
   readonly adopt: boolean;
   readonly createdMs: number;
   readonly firstClaimMs: number | null;
@@ -151,6 +161,7 @@ export interface TaskJob {
   } | null;
   /** Storage key of the job's workspace: staging lies below it. */
   readonly workspace: string;
+  /** Storage key: where the model's files are put, or where those of a registered model lie. */
   readonly modelStore: string;
 }
 

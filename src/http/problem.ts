@@ -16,6 +16,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   DESTINATION_EXISTS: 409,
   SOURCE_CHANGED: 409,
   MODEL_CHANGED: 409,
+  MODEL_NAME: 400,
+  MODEL_IN_USE: 409,
   // Passing trouble of the ledger's disk: workers and tasks ask again.
   STORAGE_FAILED: 503,
   DISK_FULL: 503,

@@ -5,6 +5,7 @@ import type { Manager } from '../manager/manager.ts';
 import type { Identity, Tokens } from '../manager/tokens.ts';
 import type { Log } from '../observe/log.ts';
 import { addBatchRoutes } from './batch-routes.ts';
+import { addModelRoutes } from './model-routes.ts';
 import { sendProblem } from './problem.ts';
 import { addTaskRoutes } from './task-routes.ts';
 import { addWorkerRoutes } from './worker-routes.ts';
@@ -55,6 +56,7 @@ export function createServer({ manager, tokens, clock, log }: ServerDeps): Fasti
   );
 
   addBatchRoutes(server, manager, authorize);
+  addModelRoutes(server, manager, authorize);
   addWorkerRoutes(server, manager, authorize);
   addTaskRoutes(server, manager, authorize);
   return server;

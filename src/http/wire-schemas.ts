@@ -51,22 +51,54 @@ export const attemptFailure = z.strictObject({
   permanent: z.boolean(),
 });
 
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+export const modelCompanion = z.strictObject({
+  name: z.string().max(1_000).refine(isPlainPath, 'is no plain path below the folder of the model'),
+  sizeBytes: whole,
+  sha256,
+});
+
+/** No file system takes longer names. */
+const LONGEST_NAME_BYTES = 255;
+
+function isPlainPath(path: string): boolean {
+  return path
+    .split('/')
+    .every(
+      (step) =>
+        step !== '.' &&
+        step !== '..' &&
+        /^[^\\\0:\p{Cs}]+$/u.test(step) &&
+        Buffer.byteLength(step) <= LONGEST_NAME_BYTES,
+    );
+}
+
 const labels = z.array(z.union([z.string(), z.number()])).exactOptional();
 const shape = z.array(z.union([z.number(), z.string(), z.null()]));
 const type = z.enum(ELEMENT_TYPES);
 const derivedOf = z.enum(['labels', 'scores']);
+export const signature = z.strictObject({
+  inputs: z.array(z.strictObject({ name: z.string(), type, shape })),
+  outputs: z.array(z.strictObject({ name: z.string(), type, shape, labels })),
+  unusable: z.array(z.strictObject({ name: z.string(), type: z.string() })).exactOptional(),
+});
 export const bound = z.strictObject({
   model: z.strictObject({
     reference: z.string(),
     key: z.string(),
     sha256: z.string(),
     companions: z.array(z.strictObject({ name: z.string(), sizeBytes: whole, sha256: z.string() })),
+    registered: z
+      .strictObject({
+        name: z.string(),
+        version: whole,
+        alias: z.string().nullable(),
+        features: z.array(z.string()).exactOptional(),
+      })
+      .exactOptional(),
   }),
-  signature: z.strictObject({
-    inputs: z.array(z.strictObject({ name: z.string(), type, shape })),
-    outputs: z.array(z.strictObject({ name: z.string(), type, shape, labels })),
-    unusable: z.array(z.strictObject({ name: z.string(), type: z.string() })).exactOptional(),
-  }),
+  signature,
   binding: z.strictObject({
     inputs: z.array(
       z.strictObject({

@@ -30,6 +30,7 @@ function statementOf(jobId: string, key: SigningKey, files: Record<string, strin
     name: 'churn',
     owner: null,
     spec: { name: 'churn', tags: { team: 'growth' }, provenance: {} },
+    registered: null,
     modelSha256: 'm',
     adopt: false,
     createdMs: 0,

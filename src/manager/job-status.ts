@@ -1,3 +1,6 @@
+import type { BoundJob } from '../core/bound.ts';
+import { featureDisagreement } from '../core/feature-order.ts';
+import { versionText } from '../core/model-version.ts';
 import { isTerminal, JOB_STATES, type JobState } from '../core/states.ts';
 import type { JobStatus } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
@@ -37,6 +40,7 @@ export function jobStatus(job: JobRow, running: RunningJob | undefined, nowMs: n
       job.firstClaimMs === null || job.lastCompleteMs === null ? null : job.lastCompleteMs - job.firstClaimMs,
     timings: job.timings,
     settings: running?.settings ?? null,
+    model: { reference: spec.model_id, sha256: job.modelSha256, registered: job.model },
     output: { location: spec.output.path, mode: spec.output.mode, published: job.published },
     warnings: warnings(job),
     error: job.error,
@@ -70,6 +74,18 @@ function timeInStates(job: JobRow, nowMs: number): Partial<Record<JobState, numb
 }
 
 function warnings(job: JobRow): string[] {
+  return [...otherFeatures(job), ...rejects(job)];
+}
+
+function otherFeatures(job: JobRow): string[] {
+  const { spec } = job.spec as StoredSpec;
+  const registered = (job.bound as BoundJob | null)?.model.registered;
+  if (spec.input.features === undefined || registered?.features === undefined) return [];
+  const said = featureDisagreement(versionText(registered), spec.input.features, registered.features);
+  return said === null ? [] : [said];
+}
+
+function rejects(job: JobRow): string[] {
   if (job.state !== 'completed' || job.counts.rejected === 0) return [];
   return [
     `${job.counts.rejected} of ${job.counts.read} rows were rejected, within the error budget; see _rejects in the output.`,

@@ -5,6 +5,7 @@ import type { Log } from '../observe/log.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
+import type { Models } from '../state/models/models.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Changes } from './changes.ts';
 import type { Tokens } from './tokens.ts';
@@ -12,6 +13,7 @@ import type { Tokens } from './tokens.ts';
 /** All that a manager meets of the outside, and its settings. */
 export interface ManagerDeps {
   readonly ledger: Ledger;
+  readonly models: Models;
   readonly storage: Storage;
   readonly clock: Clock;
   readonly random: Random;

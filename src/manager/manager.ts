@@ -5,6 +5,7 @@ import { disband, dispatchOnce, WORKER_GRACE_MS } from './dispatch.ts';
 import { createJobService, type JobService } from './job-service.ts';
 import { createLongPoll } from './long-poll.ts';
 import type { ManagerDeps } from './manager-deps.ts';
+import { createModelService, type ModelService } from './models.ts';
 import { retainOnce } from './retain.ts';
 import type { RunningJobs } from './running-jobs.ts';
 import { checkResumable, type SubmitRequest, submit } from './submit.ts';
@@ -22,6 +23,7 @@ const KEPT_SUBMISSIONS = 1_000;
 export interface Manager {
   readonly workers: WorkerService;
   readonly tasks: TaskService;
+  readonly models: ModelService;
   submit(request: SubmitRequest): Promise<SubmitAnswer>;
   readonly jobs: JobService;
   /** Works on this job, if it is unfinished and neither its input nor its model has changed. */
@@ -65,9 +67,12 @@ export function createManager(deps: ManagerDeps): Manager {
     }
   };
 
+  const models = createModelService(deps);
+
   return {
     workers: createWorkerService(deps, running, longPoll),
     tasks: createTaskService(deps, longPoll),
+    models,
     submit(request) {
       const key = request.requestId === null ? null : JSON.stringify([request.tenant, request.requestId]);
       const known = key === null ? undefined : submissions.get(key);
@@ -116,7 +121,10 @@ export function createManager(deps: ManagerDeps): Manager {
         ),
         loop(
           'retain',
-          () => retainOnce(deps),
+          async () => {
+            await retainOnce(deps);
+            await models.clean();
+          },
           () => clock.sleep(RETAIN_EVERY_MS, stop.signal),
         ),
       ];

@@ -1,5 +1,6 @@
 import type { BoundJob } from '../core/bound.ts';
 import { Failure } from '../core/errors.ts';
+import { type ModelUse, versionText } from '../core/model-version.ts';
 import { isTerminal } from '../core/states.ts';
 import type { SubmitAnswer } from '../core/wire.ts';
 import { jobIdentity } from '../spec/identity.ts';
@@ -29,16 +30,19 @@ export interface StoredSpec {
  */
 export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise<SubmitAnswer> {
   const { tenant, spec, fresh, adopt } = request;
-  const { ledger, registry, random, settings } = deps;
+  const { ledger, random, settings } = deps;
   const identity = jobIdentity(tenant, spec);
   const jobId = `job-${Buffer.from(random.bytes(10)).toString('hex')}`;
 
   const unfinished = fresh ? null : await unfinishedJob(tenant, identity, deps);
   // All rows are scored, only publishing is left: what became of input and model since is no matter.
   const scored = unfinished?.state === 'completing';
-  const model = scored ? { sha256: unfinished.modelSha256 } : await registry.resolve(spec.model_id);
+  const model =
+    unfinished !== null && (scored || namesVersionOf(unfinished, spec))
+      ? modelOf(unfinished)
+      : await resolvedModel(tenant, spec, deps);
   if (unfinished === null) await deps.checkDestination(spec, jobId, adopt);
-  else if (!scored) await checkNothingChanged(unfinished, spec, model.sha256, deps);
+  else if (!scored) await checkNothingChanged(unfinished, spec, model, deps);
 
   const stored: StoredSpec = { spec, adopt };
   const outcome = await ledger.submit({
@@ -50,6 +54,7 @@ export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise
     destination: spec.output.path,
     spec: stored,
     modelSha256: model.sha256,
+    model: model.use,
     retryCount: spec.config.retry_count,
     errorBudget: spec.config.error_budget,
     fresh,
@@ -85,7 +90,31 @@ export async function checkResumable(tenant: string, jobId: string, deps: Manage
   }
   if (job.state === 'completing') return;
   const { spec } = job.spec as StoredSpec;
-  await checkNothingChanged(job, spec, (await deps.registry.resolve(spec.model_id)).sha256, deps);
+  // A version of the registry never changes, wherever its alias stands by now.
+  const model = job.model === null ? await resolvedModel(tenant, spec, deps) : modelOf(job);
+  await checkNothingChanged(job, spec, model, deps);
+}
+
+interface JobModel {
+  readonly sha256: string;
+  /** Null: it is a file. */
+  readonly use: ModelUse | null;
+}
+
+function modelOf({ modelSha256, model }: JobRow): JobModel {
+  return { sha256: modelSha256, use: model };
+}
+
+/** A version never changes; even one that was removed since serves the job that began with it. */
+function namesVersionOf({ model }: JobRow, spec: JobSpec): boolean {
+  return model !== null && versionText(model) === spec.model_id;
+}
+
+async function resolvedModel(tenant: string, spec: JobSpec, { registry }: ManagerDeps): Promise<JobModel> {
+  const { sha256, registered } = await registry.resolve(tenant, spec.model_id);
+  if (registered === null) return { sha256, use: null };
+  const { model, alias } = registered;
+  return { sha256, use: { name: model.name, version: model.version, alias } };
 }
 
 async function unfinishedJob(
@@ -102,10 +131,12 @@ async function unfinishedJob(
 async function checkNothingChanged(
   job: JobRow,
   spec: JobSpec,
-  modelSha256: string,
+  model: JobModel,
   deps: ManagerDeps,
 ): Promise<void> {
-  if (job.modelSha256 !== modelSha256) {
+  if (job.model !== null && model.use !== null && job.model.version !== model.use.version)
+    throw otherVersion(job.jobId, job.model, model.use);
+  if (job.modelSha256 !== model.sha256) {
     throw new Failure(
       'MODEL_CHANGED',
       `${spec.model_id} is not the model that the unfinished job ${job.jobId} was started with.`,
@@ -118,4 +149,18 @@ async function checkNothingChanged(
   await deps.registry.checkUnchanged((job.bound as BoundJob).model);
   const snapshot = await deps.ledger.snapshot(job.tenant, job.jobId);
   if (snapshot !== null) await deps.checkSourceUnchanged(spec, snapshot);
+}
+
+/** An alias has moved, or what a bare name means is another version now. */
+function otherVersion(jobId: string, was: ModelUse, is: ModelUse): Failure {
+  const name = was.alias === null ? was.name : `${was.name}@${was.alias}`;
+  const back =
+    is.alias === null
+      ? ''
+      : `, or move the alias back: batchwright model alias ${is.name} ${is.alias} ${was.version}`;
+  return new Failure(
+    'MODEL_CHANGED',
+    `The unfinished job ${jobId} was started with ${versionText(was)}, as ${name} then was; now it is ${versionText(is)}.`,
+    { place: { field: 'model_id' }, next: `Start over with --fresh${back}` },
+  );
 }

@@ -6,7 +6,7 @@ import type { Snapshot } from '../core/snapshot.ts';
 import { isTerminal } from '../core/states.ts';
 import type { TaskAnswer, TaskJob } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
-import { modelStoreOf, workspaceOf } from './layout.ts';
+import { modelStoreOf, registryStoreOf, workspaceOf } from './layout.ts';
 import type { LongPoll } from './long-poll.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { outputBytesPerRow } from './output-size.ts';
@@ -74,8 +74,10 @@ export function createTaskService(deps: ManagerDeps, longPoll: LongPoll): TaskSe
   };
 }
 
-async function taskJob(job: JobRow, { ledger, settings }: ManagerDeps): Promise<TaskJob> {
+async function taskJob(job: JobRow, deps: ManagerDeps): Promise<TaskJob> {
+  const { ledger, settings } = deps;
   const { spec, adopt } = job.spec as StoredSpec;
+  const registered = await registeredModel(job, deps);
   const snapshot = await ledger.snapshot(job.tenant, job.jobId);
   return {
     tenant: job.tenant,
@@ -84,6 +86,7 @@ async function taskJob(job: JobRow, { ledger, settings }: ManagerDeps): Promise<
     owner: job.owner,
     spec,
     modelSha256: job.modelSha256,
+    registered,
     adopt,
     createdMs: job.createdMs,
     firstClaimMs: job.firstClaimMs,
@@ -97,6 +100,16 @@ async function taskJob(job: JobRow, { ledger, settings }: ManagerDeps): Promise<
         ? null
         : { snapshot, bound: job.bound as BoundJob, parts: await ledger.parts(job.tenant, job.jobId) },
     workspace: workspaceOf(settings, job),
-    modelStore: modelStoreOf(settings),
+    modelStore: registered === null ? modelStoreOf(settings) : registryStoreOf(settings, job.tenant),
   };
+}
+
+async function registeredModel(
+  { tenant, jobId, model: use }: JobRow,
+  { models }: ManagerDeps,
+): Promise<TaskJob['registered']> {
+  if (use === null) return null;
+  const model = await models.modelVersion(tenant, use.name, use.version);
+  if (model === null) throw new Error(`job ${jobId} uses a version of a model that does not exist`);
+  return { model, alias: use.alias };
 }

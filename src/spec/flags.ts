@@ -25,7 +25,13 @@ export interface JobFlag {
 /** The command-line flags that give a job specification, or override fields of a job file. */
 export const JOB_FLAGS: readonly JobFlag[] = [
   { flag: '--name', value: '<text>', kind: 'text', field: 'name', help: 'what to call the job' },
-  { flag: '--model', value: '<file.onnx>', kind: 'path', field: 'model_id', help: 'the model' },
+  {
+    flag: '--model',
+    value: '<file.onnx|name>',
+    kind: 'path',
+    field: 'model_id',
+    help: 'the model: a file, or of the registry: churn, churn@3, churn@champion',
+  },
   {
     flag: '--input',
     value: '<path>',

@@ -200,8 +200,9 @@ export const jobSpecSchema = z
       description: "What people call the job. Default: the name of the job file, else the model's.",
     }),
     model_id: path.meta({
-      is: 'the path of an .onnx file',
-      description: 'The model: the path of an `.onnx` file, relative to the folder of the job file.',
+      is: 'the path of an .onnx file, or the name of a model in the registry',
+      description:
+        'The model: the path of an `.onnx` file, relative to the folder of the job file; or a model of the registry (docs/registry.md): `churn`, `churn@3`, `churn@champion`. What has a slash or ends in `.onnx` is a path.',
     }),
     input: inputSchema,
     output: outputSchema,

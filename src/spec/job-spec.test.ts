@@ -178,11 +178,28 @@ test.each(BAD)('in %s: %s is %s', (section, line, code, field, message) => {
   expect(failure.message.length).toBeLessThan(600);
 });
 
-test.each(['churn', 'churn@champion', 'model.pkl', 'folder/'])(
+test.each(['model.pkl', 'folder/'])(
   'a model that is no ONNX file (%s) is told apart from a missing one',
   (model_id) => {
     const failure = refusal(() => parseJobSpec({ ...SMALL, model_id }, { folder: FOLDER }));
     expect([failure.code, failure.place.field]).toEqual(['SPEC_NOT_BUILT', 'model_id']);
+  },
+);
+
+test.each([
+  ['churn', 'churn'],
+  ['churn@champion', 'churn'],
+  ['churn-1.5@3', 'churn-1.5'],
+])('the reference %s to a model of the registry is kept as it is, and names the job %s', (model_id, name) => {
+  expect(parseJobSpec({ ...SMALL, model_id }, { folder: FOLDER })).toMatchObject({ model_id, name });
+});
+
+test.each(['churn@', '@3', 'churn@0', 'churn@a@b', 'two words', 'häß', '-x', 'x'.repeat(101), 'churn@a.b@'])(
+  'the name %j is said to be none',
+  (model_id) => {
+    const failure = refusal(() => parseJobSpec({ ...SMALL, model_id }, { folder: FOLDER }));
+    expect([failure.code, failure.place.field]).toEqual(['SPEC_INVALID', 'model_id']);
+    expect(failure.next).not.toBe('');
   },
 );
 
@@ -256,7 +273,10 @@ const optional = (record: Record<string, fc.Arbitrary<unknown>>, required: strin
 const rawSpec = optional(
   {
     name,
-    model_id: name.map((text) => `x${text}.onnx`),
+    model_id: fc.oneof(
+      name.map((text) => `x${text}.onnx`),
+      fc.constantFrom('churn', 'churn@3', 'churn@champion', 'Churn-v1.5_x@2'),
+    ),
     input: optional(
       {
         source: fc.constant('parquet'),

@@ -12,7 +12,7 @@ import { sizeProblem } from './spec-size.ts';
  */
 export interface JobSpec {
   readonly name: string;
-  /** Absolute path of an ONNX file. */
+  /** Absolute path of an ONNX file, or a reference to a model of the registry, as the user wrote it. */
   readonly model_id: string;
   readonly input: InputSpec;
   readonly output: OutputSpec;

@@ -1,5 +1,6 @@
 import { basename, extname, resolve } from 'node:path';
-import type { FailureReport } from '../core/errors.ts';
+import { asFailure, type FailureReport } from '../core/errors.ts';
+import { isModelPath, parseModelReference } from '../core/model-reference.ts';
 import type { ConfigSpec, InputSpec, JobSpec, OutputSpec, SpecOrigin } from './job-spec.ts';
 import type { RawJobSpec } from './job-spec-schema.ts';
 import { formatProblems, namedColumns, spelledOut } from './resolve-output.ts';
@@ -19,8 +20,8 @@ export function resolveSpec(raw: RawJobSpec, origin: SpecOrigin): JobSpec {
   ];
   if (problems.length > 0) throw failureOfProblems(problems);
   return {
-    name: raw.name ?? stem(origin.file ?? raw.model_id),
-    model_id: resolve(folderOf('model_id', origin), raw.model_id),
+    name: raw.name ?? (origin.file === undefined ? modelName(raw.model_id) : stem(origin.file)),
+    model_id: isModelPath(raw.model_id) ? resolve(folderOf('model_id', origin), raw.model_id) : raw.model_id,
     input: resolvedInput(raw.input, origin),
     output: resolvedOutput(raw, origin),
     config: { ...raw.config, error_budget: errorBudget(raw.config.error_budget) },
@@ -49,6 +50,10 @@ function errorBudget(raw: RawJobSpec['config']['error_budget']): ConfigSpec['err
   if (typeof raw === 'number') return { count: raw };
   if (typeof raw === 'string') return { share: Number(raw.slice(0, -1)) / 100 };
   return raw;
+}
+
+function modelName(model: string): string {
+  return isModelPath(model) ? stem(model) : parseModelReference(model).name;
 }
 
 function stem(path: string): string {
@@ -99,14 +104,7 @@ function pathProblems({ model_id, input, output }: RawJobSpec, origin: SpecOrigi
     }
   }
   if (problems.length > 0) return problems;
-  if (!/\.onnx$/i.test(model_id)) {
-    const what = /^[^/\\]+@[^/\\]+$|^[\w-]+$/.test(model_id)
-      ? `is ${model_id}, the name of a model in a registry, which this version does not support yet`
-      : `is ${model_id}, no .onnx file; this version does not support other kinds of model yet`;
-    problems.push(
-      fieldProblem('SPEC_NOT_BUILT', ['model_id'], what, origin, 'Give the path of an .onnx file.'),
-    );
-  }
+  problems.push(...modelProblems(model_id, origin));
   if (/[*?]/.test(output.path)) {
     problems.push(
       fieldProblem('SPEC_INVALID', ['output', 'path'], 'must be one folder, not a pattern', origin),
@@ -117,6 +115,30 @@ function pathProblems({ model_id, input, output }: RawJobSpec, origin: SpecOrigi
     );
   }
   return problems;
+}
+
+function modelProblems(model: string, origin: SpecOrigin): FailureReport[] {
+  if (!isModelPath(model)) {
+    try {
+      parseModelReference(model);
+      return [];
+    } catch (error) {
+      const { message, next } = asFailure(error);
+      return [
+        fieldProblem('SPEC_INVALID', ['model_id'], `is wrong: ${message.replace(/\.$/, '')}`, origin, next),
+      ];
+    }
+  }
+  if (/\.onnx$/i.test(model)) return [];
+  return [
+    fieldProblem(
+      'SPEC_NOT_BUILT',
+      ['model_id'],
+      `is ${model}, no .onnx file; this version does not support other kinds of model yet`,
+      origin,
+      'Give the path of an .onnx file, or the name of a model in the registry.',
+    ),
+  ];
 }
 
 /** Names of columns of the input are compared as DuckDB does: without regard to letter case. */

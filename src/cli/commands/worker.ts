@@ -7,7 +7,7 @@ import type { WorkerContext } from '../../core/wire.ts';
 import { createDataEngine } from '../../data/duckdb-engine.ts';
 import { checkFileUnchanged } from '../../data/file-identity.ts';
 import { openStderrLog } from '../../observe/log.ts';
-import { sha256OfFile } from '../../registry/local/local-registry.ts';
+import { sha256OfFile } from '../../registry/model-bytes.ts';
 import { runtimes } from '../../runtimes/runtimes.ts';
 import { createLocalStorage } from '../../storage/local.ts';
 import { startLeaseKeeper } from '../../worker/lease-keeper.ts';

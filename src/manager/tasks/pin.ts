@@ -3,13 +3,14 @@ import { bind } from '../../core/binding.ts';
 import type { BoundJob } from '../../core/bound.ts';
 import { Failure } from '../../core/errors.ts';
 import { findColumn } from '../../core/find-column.ts';
+import type { ModelContract } from '../../core/model-version.ts';
 import type { Snapshot, SourceColumn } from '../../core/snapshot.ts';
 import type { TaskJob } from '../../core/wire.ts';
 import type { DataEngine, TableColumn } from '../../data/engine.ts';
 import { exactness } from '../../data/exactness.ts';
 import { parseWhere } from '../../data/parse-where.ts';
 import { whyNotCarried } from '../../data/text-carries.ts';
-import type { Registry } from '../../registry/registry.ts';
+import type { ModelFetcher } from '../../registry/registry.ts';
 import type { Runtime } from '../../runtimes/runtime.ts';
 import { parquetSource } from '../../sources/files/parquet-source.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
@@ -19,7 +20,7 @@ import { outputSchema } from './output-schema.ts';
 export interface PinDeps {
   readonly storage: Storage;
   readonly engine: DataEngine;
-  readonly registry: Registry;
+  readonly registry: ModelFetcher;
   readonly runtime: Runtime;
 }
 
@@ -32,10 +33,15 @@ export async function pin(
   deps: PinDeps,
   signal: AbortSignal,
 ): Promise<{ snapshot: Snapshot; bound: BoundJob }> {
-  const spec = job.spec as JobSpec;
+  const { registered } = job;
+  const spec = withDefaults(job.spec as JobSpec, registered?.model.contract ?? {});
   const [snapshot, model] = await Promise.all([
     parquetSource.pin({ paths: spec.input.path }, { storage: deps.storage, engine: deps.engine, signal }),
-    deps.registry.fetch({ reference: spec.model_id, sha256: job.modelSha256 }, job.modelStore, deps.storage),
+    deps.registry.fetch(
+      { reference: spec.model_id, sha256: job.modelSha256, registered },
+      job.modelStore,
+      deps.storage,
+    ),
   ]);
   const columns = visibleColumns(spec, snapshot.columns);
   const signature = await deps.runtime.inspect({
@@ -47,6 +53,9 @@ export async function pin(
     ...(spec.input.features === undefined ? {} : { features: spec.input.features }),
     ...(spec.output.columns === undefined ? {} : { outputs: spec.output.columns }),
     transforms: spec.output,
+    ...(registered?.model.contract.features === undefined
+      ? {}
+      : { stored: { features: registered.model.contract.features } }),
   });
   const constants = bindConstants(spec.output, job, model);
   const binding = { ...bound, ...(constants.length === 0 ? {} : { constants }) };
@@ -62,6 +71,15 @@ export async function pin(
   refuseUncarried(spec, outputSchema(columns, { binding, key, include }));
   const where = spec.input.where === undefined ? null : (await parseWhere(spec.input.where, columns)).sql;
   return { snapshot: { ...snapshot, columns }, bound: { model, signature, binding, where, key, include } };
+}
+
+/** Key and names of outputs that the model's version stands in with, where the specification says nothing. */
+function withDefaults(spec: JobSpec, { key, outputs }: ModelContract): JobSpec {
+  return {
+    ...spec,
+    input: { ...(key === undefined ? {} : { key }), ...spec.input },
+    output: { ...(outputs === undefined ? {} : { columns: outputs }), ...spec.output },
+  };
 }
 
 /** Columns that the job may use: all, or those that `input.columns` names, in the input's order. */

@@ -1,5 +1,6 @@
 import type { FailureReport } from '../../core/errors.ts';
 import type { PublishedInput } from '../../core/lease.ts';
+import type { ModelUse } from '../../core/model-version.ts';
 import type { JobState, TaskKind } from '../../core/states.ts';
 import type { JobRow } from './ledger.ts';
 import type { Transaction } from './transaction.ts';
@@ -82,6 +83,7 @@ export async function toJobRow(tx: Transaction, job: JobRecord): Promise<JobRow>
     destination: job.destination,
     spec: JSON.parse(job.spec),
     modelSha256: job.model_sha256,
+    model: await modelUse(tx, job),
     bound: fromJson(job.bound),
     totalRows: job.total_rows,
     counts: {
@@ -104,6 +106,16 @@ export async function toJobRow(tx: Transaction, job: JobRecord): Promise<JobRow>
     createdMs: job.created_ms,
     resumes: job.resumes,
   };
+}
+
+/** The version of the registry's that a job uses. */
+export async function modelUse(tx: Transaction, job: JobRecord): Promise<ModelUse | null> {
+  const use = await tx.get<ModelUse>(
+    'SELECT name, version, alias FROM job_model WHERE tenant = ? AND job_id = ?',
+    job.tenant,
+    job.job_id,
+  );
+  return use ?? null;
 }
 
 /** Publish has begun, or may have: its outcome is unknown until the publish task says so. */

@@ -25,6 +25,7 @@ export function submission(overrides: Partial<SubmitInput> = {}): SubmitInput {
     destination: 'scores/',
     spec: { name: 'churn', config: { parallelism: 1 } },
     modelSha256: 'm1',
+    model: null,
     retryCount: 3,
     errorBudget: { share: 1 },
     fresh: false,

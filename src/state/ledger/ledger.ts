@@ -14,6 +14,7 @@ import type {
   TaskRef,
   Timings,
 } from '../../core/lease.ts';
+import type { ModelUse } from '../../core/model-version.ts';
 import type { RowRange, Snapshot } from '../../core/snapshot.ts';
 import type { JobState, ShardState } from '../../core/states.ts';
 
@@ -101,6 +102,8 @@ export interface SubmitInput {
   /** The resolved specification (JSON). */
   readonly spec: unknown;
   readonly modelSha256: string;
+  /** The version of the registry's that it is; null for a model that is a file. */
+  readonly model: ModelUse | null;
   readonly retryCount: number;
   /** Rejects allowed: a count, or a share of the snapshot's rows. */
   readonly errorBudget: { readonly count: number } | { readonly share: number };
@@ -144,6 +147,8 @@ export interface JobRow {
   readonly destination: string;
   readonly spec: unknown;
   readonly modelSha256: string;
+  /** Null: the model is a file. */
+  readonly model: ModelUse | null;
   /** What pin settled about the model: signature and binding (JSON). Null before. */
   readonly bound: unknown;
   readonly totalRows: number | null;

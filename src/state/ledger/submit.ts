@@ -1,7 +1,8 @@
 import { Failure } from '../../core/errors.ts';
 import { rejectLimit } from '../../core/failure-rules.ts';
+import { type ModelUse, versionText } from '../../core/model-version.ts';
 import { overBudget } from './error-budget.ts';
-import { existingJob, isPublishing, type JobRecord, toJobRow } from './job-record.ts';
+import { existingJob, isPublishing, type JobRecord, modelUse, toJobRow } from './job-record.ts';
 import type { SubmitInput, SubmitOutcome } from './ledger.ts';
 import { moveJob } from './move-job.ts';
 import { recordEvent } from './record-event.ts';
@@ -55,9 +56,25 @@ async function create(tx: Transaction, input: SubmitInput): Promise<SubmitOutcom
     JSON.stringify({ submitted: nowMs }),
     nowMs,
   );
+  if (input.model !== null) await useModel(tx, input, input.model);
   const job = await existingJob(tx, input.tenant, input.jobId);
   await recordEvent(tx, job, 'job.submitted', { name: input.name }, nowMs);
   return { kind: 'created', job: await toJobRow(tx, job) };
+}
+
+/** A version that was removed since it was looked up is refused: its bytes may be gone already. */
+async function useModel(tx: Transaction, { tenant, jobId }: SubmitInput, use: ModelUse): Promise<void> {
+  const used = await tx.run(
+    `INSERT INTO job_model (tenant, job_id, name, version, alias)
+     SELECT tenant, ?, name, version, ? FROM model_version
+      WHERE tenant = ? AND name = ? AND version = ? AND removed_ms IS NULL`,
+    jobId,
+    use.alias,
+    tenant,
+    use.name,
+    use.version,
+  );
+  if (used !== 1) throw new Failure('MODEL_NOT_FOUND', `${versionText(use)} was removed just now.`);
 }
 
 /** A smaller error budget counts at once: a job that is past it already ends here. Not so once publish has begun. */
@@ -66,6 +83,14 @@ async function resume(tx: Transaction, job: JobRecord, input: SubmitInput): Prom
     throw new Failure(
       'MODEL_CHANGED',
       `The unfinished job ${job.job_id} was started with the model of digest ${job.model_sha256}; now it is ${input.modelSha256}.`,
+    );
+  }
+  const before = await modelUse(tx, job);
+  if (before?.name !== input.model?.name || before?.version !== input.model?.version) {
+    const [was, is] = [before, input.model].map((use) => (use === null ? 'a file' : versionText(use)));
+    throw new Failure(
+      'MODEL_CHANGED',
+      `The unfinished job ${job.job_id} was started with ${was}; now the model is ${is}.`,
     );
   }
   const limit = job.total_rows === null ? null : rejectLimit(input.errorBudget, job.total_rows);

@@ -1,14 +1,14 @@
 import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3';
 import { Failure } from '../../core/errors.ts';
 import type { SqlValue, Transaction } from '../ledger/transaction.ts';
-import { LEDGER_VERBS, type VerbName } from '../ledger/verbs.ts';
+import { STATE_VERBS, type StateVerbName } from '../verbs.ts';
 import { migrate } from './migrations.ts';
 import { isNoSpaceToOpen } from './no-space.ts';
 
 /** Carries out verbs one strictly after the other, each in one transaction that is on disk when its promise resolves. */
 export interface VerbRunner {
   /** `seed` in [0, 1) is where the verb's random numbers come from. */
-  run(verb: VerbName, args: readonly unknown[], seed: number): Promise<unknown>;
+  run(verb: StateVerbName, args: readonly unknown[], seed: number): Promise<unknown>;
   /** After the verbs asked for so far. */
   close(): Promise<void>;
 }
@@ -40,11 +40,11 @@ export function openVerbRunner(file: string, limits: Limits = {}): VerbRunner {
   let tail: Promise<unknown> = Promise.resolve();
   let broken: LedgerBroken | null = null;
 
-  async function execute(verb: VerbName, args: readonly unknown[], seed: number): Promise<unknown> {
+  async function execute(verb: StateVerbName, args: readonly unknown[], seed: number): Promise<unknown> {
     if (broken !== null) throw broken;
     try {
       return await inTransaction(database, () => {
-        const act = LEDGER_VERBS[verb] as (tx: Transaction, ...args: readonly unknown[]) => Promise<unknown>;
+        const act = STATE_VERBS[verb] as (tx: Transaction, ...args: readonly unknown[]) => Promise<unknown>;
         return act(transactionOn(database, prepared, seed), ...args);
       });
     } catch (error) {

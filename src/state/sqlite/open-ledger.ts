@@ -3,9 +3,15 @@ import { Worker } from 'node:worker_threads';
 import { type Failure, failureFromReport } from '../../core/errors.ts';
 import type { Random } from '../../core/ports.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { ledgerOf, type VerbName } from '../ledger/verbs.ts';
+import { ledgerOf } from '../ledger/verbs.ts';
+import type { Models } from '../models/models.ts';
+import { modelsOf } from '../models/verbs.ts';
+import type { StateVerbName } from '../verbs.ts';
 import { type Limits, openVerbRunner } from './database.ts';
 import type { FromThread, ToThread } from './thread-protocol.ts';
+
+/** The ledger, and the model registry beside it in the same database. */
+export type OpenLedger = Ledger & { readonly models: Models };
 
 export interface OpenLedgerInput {
   /** The state folder, which exists; the ledger is its `ledger.sqlite`. */
@@ -23,7 +29,7 @@ export interface OpenLedgerInput {
  * When the thread ends by itself (a bug, an I/O error), the verbs under way and all later ones are rejected: whether they
  * happened is unknown, and only another start can tell.
  */
-export async function openLedger({ folder, random, onDiskFull }: OpenLedgerInput): Promise<Ledger> {
+export async function openLedger({ folder, random, onDiskFull }: OpenLedgerInput): Promise<OpenLedger> {
   const thread = startThread(join(folder, 'ledger.sqlite'));
   const pending = new Map<number, PromiseWithResolvers<unknown>>();
   const opened = Promise.withResolvers<void>();
@@ -59,7 +65,7 @@ export async function openLedger({ folder, random, onDiskFull }: OpenLedgerInput
   function send(message: ToThread): void {
     thread.postMessage(message);
   }
-  function call(verb: VerbName, args: readonly unknown[]): Promise<unknown> {
+  function call(verb: StateVerbName, args: readonly unknown[]): Promise<unknown> {
     if (ended !== null) return Promise.reject(ended);
     lastId += 1;
     const waiting = Promise.withResolvers<unknown>();
@@ -72,7 +78,7 @@ export async function openLedger({ folder, random, onDiskFull }: OpenLedgerInput
     await exited.promise;
   }
   await opened.promise;
-  return ledgerOf(call, dispose);
+  return withModels(call, dispose);
 }
 
 /** The same ledger without the thread: for simulations, which want one thread, and memory (`:memory:`) for a disk. */
@@ -80,16 +86,23 @@ export function openLedgerInProcess({
   file,
   random,
   ...limits
-}: { readonly file: string; readonly random: Random } & Limits): Ledger {
+}: { readonly file: string; readonly random: Random } & Limits): OpenLedger {
   const runner = openVerbRunner(file, limits);
   let closed: Promise<void> | null = null;
-  return ledgerOf(
+  return withModels(
     async (verb, args) => {
       if (closed !== null) throw new Error('the ledger is closed');
       return runner.run(verb, structuredClone(args), random.float());
     },
     () => (closed ??= runner.close()),
   );
+}
+
+function withModels(
+  call: (verb: StateVerbName, args: readonly unknown[]) => Promise<unknown>,
+  dispose: () => Promise<void>,
+): OpenLedger {
+  return Object.assign(ledgerOf(call, dispose), { models: modelsOf(call) });
 }
 
 /**

@@ -1,12 +1,12 @@
 import type { FailureReport } from '../../core/errors.ts';
-import type { VerbName } from '../ledger/verbs.ts';
+import type { StateVerbName } from '../verbs.ts';
 
 /** Between the manager's thread and the ledger's. Values travel by structured clone. */
 export type ToThread =
   | {
       readonly kind: 'verb';
       readonly id: number;
-      readonly verb: VerbName;
+      readonly verb: StateVerbName;
       readonly args: readonly unknown[];
       readonly seed: number;
     }
