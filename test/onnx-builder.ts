@@ -485,3 +485,13 @@ function poisonModel(poison: number, nodes: readonly Piece[]): Uint8Array {
     ],
   });
 }
+
+/** x [N, width] -> y [N, 1] = x · w, with `w` in the file `location` beside the model: `width` float32. */
+export function externalDataModel(location: string, width: number): Uint8Array {
+  return buildModel({
+    inputs: [{ name: 'x', type: 'float32', shape: ['N', width] }],
+    outputs: [{ name: 'y', type: 'float32', shape: ['N', 1] }],
+    initializers: [externalTensor('w', [width, 1], { location, offset: '0', length: String(4 * width) })],
+    nodes: [node('MatMul', ['x', 'w'], ['y'])],
+  });
+}

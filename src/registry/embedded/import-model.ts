@@ -42,8 +42,13 @@ export async function importModel(
   return { bytes, signature: await inspect(await storage.localPath(main.key), sha256) };
 }
 
+/** A second link is what a process leaves that dies while it seals; external data with one is refused later. */
+async function isWhole(path: string, sha256: string): Promise<boolean> {
+  if ((await sha256OfObject(path)) !== sha256) return false;
+  return (await stat(path)).nlink === 1;
+}
+
 async function put(path: string, key: string, sha256: string, storage: Storage): Promise<void> {
-  const there = await sha256OfObject(await storage.localPath(key));
-  if (there !== null && there !== sha256) await storage.remove(key);
+  if (!(await isWhole(await storage.localPath(key), sha256))) await storage.remove(key);
   await copyModelFile(path, key, sha256, storage);
 }

@@ -29,6 +29,8 @@ test('migrating what is migrated changes nothing', () => {
 const JOB = `INSERT INTO job (tenant, job_id, name, state, identity, destination, spec, model_sha256, retry_count, error_budget,
                               keep_staging_ms, state_times, created_ms, total_rows, planned_fence, shards_total)
              VALUES ('t', 'j', 'n', 'running', 'i', 'd', '{}', 'm', 3, '{}', 0, '{}', 0, 10, 1, 1);`;
+const VERSION = `INSERT INTO model_version (tenant, name, version, fingerprint, folder, size_bytes, record, created_ms)
+                 VALUES ('t', 'm', 1, 'p', 'f', 1, '{}', 0);`;
 const SHARD = `INSERT INTO shard (tenant, job_id, shard_id, row_start, row_end, state, attempt) VALUES ('t', 'j', 0, 0, 10, 'ready', 2);`;
 const ACCEPT = `UPDATE shard SET state = 'accepted', rows_read = 10, rows_scored = 0, rows_rejected = 0, rows_filtered = 10;`;
 const END = "UPDATE job SET state = 'failed', error = '{}', ended_ms = 1;";
@@ -77,6 +79,24 @@ describe('what the database itself refuses, should a verb go wrong', () => {
       'a fence never falls',
     ],
     ['a shard of no job', SHARD, 'FOREIGN KEY'],
+    [
+      'a version of a model that changes',
+      `${VERSION}UPDATE model_version SET record = '[]';`,
+      'a version of a model never changes',
+    ],
+    ['a version of a model that is deleted', `${VERSION}DELETE FROM model_version;`, 'stays on record'],
+    [
+      'a removed version that comes back',
+      `${VERSION}UPDATE model_version SET removed_ms = 1; UPDATE model_version SET removed_ms = NULL;`,
+      'stays removed',
+    ],
+    ['one version twice', VERSION + VERSION.replace('1, ', '2, '), 'UNIQUE'],
+    ['an alias of no version', `${VERSION}INSERT INTO model_alias VALUES ('t', 'm', 'a', 2);`, 'FOREIGN KEY'],
+    [
+      'a job whose model changes',
+      `${VERSION}${JOB}INSERT INTO job_model VALUES ('t', 'j', 'm', 1, NULL); UPDATE job_model SET alias = 'a';`,
+      'the model of a job never changes',
+    ],
   ])('%s', (_, sql, why) => {
     expect(() => database.exec(sql)).toThrow(why);
   });
