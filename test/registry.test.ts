@@ -13,7 +13,7 @@ import { checkCompanions } from '../src/runtimes/onnx/companion-files.ts';
 import { externalReferences } from '../src/runtimes/onnx/external-references.ts';
 import { onnx } from '../src/runtimes/onnx/onnx-runtime.ts';
 import { createLocalStorage } from '../src/storage/local.ts';
-import { externalDataModel } from './onnx-builder.ts';
+import { buildModel, externalDataModel, sequenceOfMaps } from './onnx-builder.ts';
 
 const WEIGHTS = Float32Array.of(1, 2, 3);
 
@@ -122,7 +122,16 @@ test('a model that is refused leaves nothing in the storage', async () => {
   onTestFinished(place.close);
   await cp(place.model, join(place.home, 'lonely.onnx'));
   await writeFile(join(place.home, 'half.onnx'), place.graph.subarray(0, place.graph.length / 2));
+  await writeFile(
+    join(place.home, 'odd.onnx'),
+    buildModel({
+      inputs: [{ name: 'x', type: sequenceOfMaps('int64') }],
+      outputs: [{ name: 'x', type: 'float32' }],
+      nodes: [],
+    }),
+  );
   for (const [file, code] of [
+    ['odd.onnx', 'MODEL_UNSUPPORTED'],
     ['lonely.onnx', 'MODEL_EXTERNAL_DATA'],
     ['half.onnx', 'MODEL_INVALID'],
     ['none.onnx', 'MODEL_NOT_FOUND'],
