@@ -24,7 +24,7 @@ async function openManager() {
   await sql(
     `COPY (SELECT i AS id, i::FLOAT AS a, (10 * i)::FLOAT AS b FROM range(10) t(i)) TO '${home}/in.parquet' (FORMAT parquet)`,
   );
-  const local = createLocalCompute({ program: thisProgram(), storageRoot: '/', slots: 1 });
+  const local = createLocalCompute({ program: thisProgram(), storageRoot: '/', scratch: join(home, 'scratch'), slots: 1 });
   const gate = Promise.withResolvers<void>();
   const compute: Compute = {
     ...local,
@@ -60,7 +60,7 @@ async function openManager() {
   return { home, manager, client, models, add, submit, reaches, letWorkersStart: gate.resolve };
 }
 
-const SILENT = { ...openOutput(true), result: () => {} };
+const SILENT = { ...openOutput({ json: true }), result: () => {} };
 
 test('an alias that moves while a job runs changes nothing for the job', async () => {
   const { home, models, add, submit, reaches, letWorkersStart } = await openManager();
