@@ -21,6 +21,8 @@ const ELEMENT_NUMBER = {
   float64: 11,
   uint32: 12,
   uint64: 13,
+  complex64: 14,
+  bfloat16: 16,
 } as const;
 
 export type Dim = number | string | null;

@@ -2,6 +2,7 @@ import { versionText } from '../core/model-version.ts';
 import { isTerminal } from '../core/states.ts';
 import type { JobStatus } from '../core/wire.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from './format.ts';
+import { belowMessage } from './output.ts';
 import { paint, stateStyle } from './style.ts';
 import { oneLine } from './visible-text.ts';
 
@@ -77,8 +78,8 @@ export function jobLines(status: JobStatus, { peakMemoryBytes, nowMs }: ReportCo
 export function outcomeLines(status: JobStatus): string[] {
   const lines = status.warnings.map((warning) => `  ${paint('warn', 'warning')}    ${warning}`);
   if (status.error !== null) {
-    const { code, message, next } = status.error;
-    lines.push('', `  ${paint('bad', code)}: ${message}`, `  ${next}`);
+    const { code, message } = status.error;
+    lines.push('', `  ${paint('bad', code)}: ${message}`, ...belowMessage(status.error));
   }
   if (status.counts.rejected > 0 && isTerminal(status.status))
     lines.push('', `  Why rows were rejected: batchwright show ${status.job_id}`);

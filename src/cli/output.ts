@@ -1,4 +1,4 @@
-import { asFailure, type Failure } from '../core/errors.ts';
+import { asFailure, type Failure, type FailureReport } from '../core/errors.ts';
 import { exitCodeOf } from '../core/exit-codes.ts';
 import { paint, render, usesColor } from './style.ts';
 import { visible, visibleJson } from './visible-text.ts';
@@ -64,18 +64,26 @@ export function openOutput(settings: OutputSettings): Output {
     },
     failed: (failure) => {
       if (json) write.raw(`${visibleJson({ event: 'error', error: failure.toJSON() })}\n`);
-      else write.err(`${paint('bad', failure.code)}: ${failure.message}\n  ${failure.next}\n`);
+      else write.err(`${[`${paint('bad', failure.code)}: ${failure.message}`, ...belowMessage(failure)].join('\n')}\n`);
     },
   };
 }
 
-/** Says what went wrong in at most three lines (what, where, what to do) and returns the exit code. */
+/**
+ * Says what went wrong in at most three lines (what, where, what to do), below them the table of a failure that has one,
+ * and returns the exit code.
+ */
 export function reportFailure(error: unknown, output: Output): number {
   const failure = asFailure(error);
   output.failed(failure);
   if (failure.code === 'INTERNAL' && process.env.BATCHWRIGHT_DEBUG !== undefined)
     console.error(visible(error instanceof Error ? (error.stack ?? error.message) : String(error)));
   return exitCodeOf(failure.code);
+}
+
+/** What stands below a failure's sentence, line by line. */
+export function belowMessage({ next, details = [] }: Pick<FailureReport, 'next' | 'details'>): string[] {
+  return [`  ${next}`, ...(details.length === 0 ? [] : ['', ...details.map((line) => `  ${line}`)])];
 }
 
 interface Streams {

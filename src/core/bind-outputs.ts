@@ -83,18 +83,20 @@ function elementOf({ shape, labels }: OutputSpec, label: string): number {
 
 function wholeOutput(signature: ModelSignature, output: OutputSpec, column: string): OutputBinding {
   const { name, type, shape, labels } = output;
-  if (shape.length === 0 || shape.length > 2) {
+  const inner = shape.slice(1);
+  const free = inner.filter((dim) => typeof dim !== 'number').length;
+  if (shape.length === 0 || free > 1) {
     const problem =
       shape.length === 0
         ? 'declares no dimension for the records'
-        : 'is neither one value nor one list per record';
+        : 'leaves more than one dimension of a record free, so a list of its values could not be read';
     throw new Failure('MODEL_UNSUPPORTED', `The model's output '${name}' ${shapeText(shape)} ${problem}.`, {
       place: { field: name },
-      next: `Export the model with outputs [N] or [N, K], or name others in output.columns. It has: ${outputList(signature)}.`,
+      next: `Export the model with outputs [N], [N, K] or [N, A, B, ...], or name others in output.columns. It has: ${outputList(signature)}.`,
     });
   }
   if (labels !== undefined) return { output: name, column, type, shape: 'list', labels };
-  return { output: name, column, type, shape: shape.length === 1 || shape[1] === 1 ? 'scalar' : 'list' };
+  return { output: name, column, type, shape: inner.every((dim) => dim === 1) ? 'scalar' : 'list' };
 }
 
 function outputList({ outputs }: ModelSignature): string {

@@ -4,6 +4,7 @@
  */
 
 export const ELEMENT_TYPES = [
+  'float16',
   'float32',
   'float64',
   'int8',
@@ -33,8 +34,11 @@ export type NumericValues =
   | Uint32Array
   | BigUint64Array;
 
-/** The array that holds values of a fixed-width type. */
+/**
+ * The array that holds values of a fixed-width type. What a model takes as `float16` travels as float32: the runtime rounds it.
+ */
 export const ELEMENT_ARRAYS = {
+  float16: Float32Array,
   float32: Float32Array,
   float64: Float64Array,
   int8: Int8Array,

@@ -162,8 +162,14 @@ export const ERROR_CODES = {
   },
   FEATURE_NOT_EXACT: {
     scope: 'record',
-    meaning: "A whole number does not fit the model's input type without loss.",
+    meaning:
+      "A number does not fit the model's input type: a whole number would be changed, or it is out of range.",
     next: 'Cast the column in the input if the loss is acceptable.',
+  },
+  FEATURE_LENGTH: {
+    scope: 'record',
+    meaning: 'A list of the record has another length than the model takes.',
+    next: 'Pad or cut the list in the input.',
   },
   NULL_KEY: {
     scope: 'record',

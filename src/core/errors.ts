@@ -21,11 +21,19 @@ export class Failure extends Error {
   readonly next: string;
   /** Where several things are wrong at once: each of them. Empty when `message` is about one. */
   readonly problems: readonly FailureReport[];
+  /** Lines that show people the matter at a glance (a table), printed below `next`; at most 40. */
+  readonly details: readonly string[];
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { place?: ErrorPlace; next?: string; cause?: unknown; problems?: readonly FailureReport[] } = {},
+    options: {
+      place?: ErrorPlace;
+      next?: string;
+      cause?: unknown;
+      problems?: readonly FailureReport[];
+      details?: readonly string[];
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'Failure';
@@ -33,11 +41,19 @@ export class Failure extends Error {
     this.place = options.place ?? {};
     this.next = options.next ?? ERROR_CODES[code].next;
     this.problems = options.problems ?? [];
+    this.details = options.details ?? [];
   }
 
   toJSON(): FailureReport {
-    const report = { code: this.code, message: this.message, next: this.next, place: this.place };
-    return this.problems.length === 0 ? report : { ...report, problems: this.problems };
+    const { code, message, next, place, problems, details } = this;
+    return {
+      code,
+      message,
+      next,
+      place,
+      ...(problems.length === 0 ? {} : { problems }),
+      ...(details.length === 0 ? {} : { details }),
+    };
   }
 }
 
@@ -48,6 +64,7 @@ export interface FailureReport {
   readonly next: string;
   readonly place: ErrorPlace;
   readonly problems?: readonly FailureReport[];
+  readonly details?: readonly string[];
 }
 
 export function failureFromReport(report: FailureReport): Failure {
@@ -55,6 +72,7 @@ export function failureFromReport(report: FailureReport): Failure {
     place: report.place,
     next: report.next,
     ...(report.problems === undefined ? {} : { problems: report.problems }),
+    ...(report.details === undefined ? {} : { details: report.details }),
   });
 }
 

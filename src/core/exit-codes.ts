@@ -49,6 +49,7 @@ const EXITS: Readonly<Record<ErrorCode, ExitCode>> = {
   OUT_OF_MEMORY: 1,
   NULL_FEATURE: 1,
   FEATURE_NOT_EXACT: 1,
+  FEATURE_LENGTH: 1,
   NULL_KEY: 1,
   MODEL_REFUSED: 1,
   PREDICTION_COUNT: 1,

@@ -7,7 +7,7 @@ import type { ElementType } from './columns.ts';
 export interface ModelSignature {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly OutputSpec[];
-  /** Outputs that no column can hold (sequences, maps, float16, ...); `type` as the model's format writes it. */
+  /** Outputs that no column can hold (sequences, maps, bfloat16, ...); `type` as the model's format writes it. */
   readonly unusable?: readonly { readonly name: string; readonly type: string }[];
 }
 
@@ -25,21 +25,31 @@ export interface OutputSpec extends TensorSpec {
 
 /**
  * Which columns feed which model input: settled once per job at pin, never guessed, and kept in the manifest.
- * Each input takes either one column (shape [N] or [N, 1]) or several packed into one [N, F] tensor, in this order.
+ * Each input takes one column (shape [N] or [N, 1]), or several packed into one [N, F] tensor in this order, or one
+ * column of lists.
  */
 export interface Binding {
   readonly inputs: readonly InputBinding[];
   readonly outputs: readonly OutputBinding[];
   /** Columns that are the same in all rows, after the outputs. */
   readonly constants?: readonly ConstantColumn[];
+  /** The model takes exactly so many records in a call: no batch has more, and a smaller one is filled up. Absent: any number. */
+  readonly batchRows?: number;
+  /** What the user should know of how it was settled; absent: nothing. */
+  readonly warnings?: readonly string[];
 }
 
 export interface InputBinding {
   readonly input: string;
   readonly type: ElementType;
   readonly columns: readonly string[];
-  /** Rank of the tensor that the model wants: 1 for [N], 2 for [N, F]. */
-  readonly rank: 1 | 2;
+  /** Rank of the tensor that the model wants: 1 for [N], 2 for [N, F], more for [N, A, B, ...], which is filled row-major. */
+  readonly rank: number;
+  /**
+   * The one column holds a list for each record, row-major: the dimensions of a record's tensor. Null, once at most:
+   * as many as the list has; the records of a batch then have lists of one length.
+   */
+  readonly list?: readonly (number | null)[];
 }
 
 export interface OutputBinding {
@@ -48,7 +58,7 @@ export interface OutputBinding {
   /** Name of the column in the published dataset. */
   readonly column: string;
   readonly type: ElementType;
-  /** 'scalar': one value per row. 'list': one list per row (a [N, K] output). */
+  /** 'scalar': one value per row. 'list': one list per row: a [N, K] output, or [N, A, B, ...] row-major. */
   readonly shape: 'scalar' | 'list';
   /** Position in the last dimension, when one element of a [N, K] output is asked for (`probability[yes]`). */
   readonly element?: number;

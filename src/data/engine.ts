@@ -68,6 +68,11 @@ export interface DescribedFile {
 export interface FeatureColumn {
   readonly column: string;
   readonly type: ElementType;
+  /**
+   * A column of lists: the dimensions of one record's tensor, which its list holds row-major; null, once at most: as
+   * many as there are. The records of a batch then have lists of one length.
+   */
+  readonly list?: readonly (number | null)[];
 }
 
 export interface ShardRequest {
@@ -110,7 +115,7 @@ export interface RejectedRow {
 /**
  * Reads the records of one row range in order, and writes the part of what became of them.
  *
- * Records that never reach the model (null feature or key, a value that does not fit the input type) are rejected by
+ * Records that never reach the model (null feature or key, a value that does not fit the input type, a list of another length) are rejected by
  * the reader itself; batches hold only records to score, with no null in them.
  */
 export interface ShardReader extends AsyncDisposable {

@@ -178,6 +178,7 @@ function listOf(type: LogicalType): LogicalType {
 function logicalType(type: ElementType): LogicalType {
   const { Type } = duckdb;
   const ids: Readonly<Record<ElementType, number>> = {
+    float16: Type.FLOAT,
     float32: Type.FLOAT,
     float64: Type.DOUBLE,
     int8: Type.TINYINT,

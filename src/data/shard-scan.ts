@@ -3,10 +3,11 @@ import type { RecordBatch } from '../core/columns.ts';
 import { Failure } from '../core/errors.ts';
 import type { SourceColumn } from '../core/snapshot.ts';
 import { BatchQueue, type ChunkColumn, elementBytes } from './batch-queue.ts';
+import { readLists, releaseViews } from './chunk-columns.ts';
 import { quoteName, readStrings } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
-import type { RejectedRow, ShardRequest } from './engine.ts';
-import { type FeatureSql, featureSql } from './feature-sql.ts';
+import type { FeatureColumn, RejectedRow, ShardRequest } from './engine.ts';
+import { type FeatureSql, FLAWS, featureSql } from './feature-sql.ts';
 import { nameCorruptFile } from './name-corrupt-file.ts';
 import { type Bridge, CHUNK_ROWS } from './native-bridge.ts';
 import type { RecordScan } from './record-scan.ts';
@@ -59,10 +60,7 @@ export class ShardScan implements RecordScan {
     this.#columns = request.features.map(() => []);
     this.#queue = new BatchQueue(request.features);
     this.#bases = request.segments.map(({ fileOffset, start }) => fileOffset + start);
-    const rowBytes = request.features.reduce(
-      (sum, { type }) => sum + (type === 'string' ? 64 : elementBytes(type)),
-      8,
-    );
+    const rowBytes = request.features.reduce((sum, feature) => sum + expectedBytes(feature), 8);
     this.#readAhead = Math.max(
       CHUNK_ROWS,
       Math.min(READ_AHEAD_ROWS, Math.floor(READ_AHEAD_BYTES / rowBytes)),
@@ -140,9 +138,7 @@ export class ShardScan implements RecordScan {
     const expressions = [
       ...(this.#checksKey ? [{ sql: `${quoteName(key as string)} IS NULL`, as: 'k' }] : []),
       ...this.#features.map(({ value }, index) => ({ sql: value, as: `f${index}` })),
-      ...this.#features.flatMap(({ isNull }, index) =>
-        isNull === null ? [] : [{ sql: isNull, as: `n${index}` }],
-      ),
+      ...this.#features.flatMap(({ flaw }, index) => (flaw === null ? [] : [{ sql: flaw, as: `n${index}` }])),
     ];
     return { expressions, ...(where === undefined ? {} : { where }) };
   }
@@ -172,8 +168,16 @@ export class ShardScan implements RecordScan {
     const first = this.#checksKey ? 3 : 2;
     const keyNull = this.#checksKey ? bytesOf(chunk, 2, rows) : null;
     const validities: (Uint8Array | null)[] = [];
+    const hasLists = this.#request.features.some(({ list }) => list !== undefined);
+    const readFlaws = () => this.#flawsOf(chunk, first + this.#features.length, rows);
+    const listFlaws = hasLists ? readFlaws() : null;
     let flawed = keyNull?.includes(1) === true;
     for (const index of this.#nullable) {
+      if (this.#isList(index)) {
+        // Their flaws are all that counts: a list that is there can have nulls in it.
+        if (listFlaws?.get(index)?.some((flaw) => flaw !== 0)) flawed = true;
+        continue;
+      }
       const validity = nullsOf(chunk, first + index, rows);
       validities[index] = validity;
       if (validity !== null) flawed = true;
@@ -181,17 +185,21 @@ export class ShardScan implements RecordScan {
     const columns = this.#columns;
     for (let index = 0; index < columns.length; index += 1) {
       const width = this.#widths[index] as number;
-      columns[index] =
-        width === 0
+      columns[index] = this.#isList(index)
+        ? readLists(chunk, first + index, rows, width)
+        : width === 0
           ? readStrings(chunk, first + index, rows, validities[index] ?? null)
           : duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk, first + index), rows * width);
     }
-    if (flawed) this.#pushValid(chunk, rows, columns, keyNull, validities);
+    if (flawed) this.#pushValid(rows, columns, keyNull, validities, listFlaws ?? readFlaws());
     else this.#queue.push(this.#rowNumbers, columns, 0, rows);
     // The views are copied; letting go of them at once keeps the garbage collector from being driven by their sizes: for
     // 8 M rows it marked the whole heap 32 times, now 11 times.
-    for (const column of columns)
-      if (column instanceof Uint8Array) (column.buffer as ArrayBuffer).transfer(0);
+    for (const column of columns) releaseViews(column);
+  }
+
+  #isList(index: number): boolean {
+    return this.#request.features[index]?.list !== undefined;
   }
 
   /**
@@ -231,20 +239,19 @@ export class ShardScan implements RecordScan {
 
   /** The rare way: leaves out the rows that have a null where there may be none, or a value that does not fit. */
   #pushValid(
-    chunk: DataChunk,
     rows: number,
     columns: ChunkColumn[],
     keyNull: Uint8Array | null,
     validities: (Uint8Array | null)[],
+    flaws: ReadonlyMap<number, Uint8Array>,
   ): void {
-    const isNull = this.#nullFlags(chunk, rows);
     const suspects = this.#nullable.flatMap((index) => {
       const validity = validities[index] ?? null;
-      return validity === null ? [] : [{ validity, index }];
+      return validity === null && !this.#isList(index) ? [] : [{ validity, index }];
     });
     let start = 0;
     for (let row = 0; row < rows; row += 1) {
-      const reject = keyNull?.[row] === 1 ? this.#nullKey(row) : this.#unfit(row, suspects, isNull);
+      const reject = keyNull?.[row] === 1 ? this.#nullKey(row) : this.#unfit(row, suspects, flaws);
       if (reject === null) continue;
       this.rejects.push(reject);
       if (start < row) this.#queue.push(this.#rowNumbers, columns, start, row);
@@ -253,15 +260,16 @@ export class ShardScan implements RecordScan {
     if (start < rows) this.#queue.push(this.#rowNumbers, columns, start, rows);
   }
 
-  #nullFlags(chunk: DataChunk, rows: number): Map<number, Uint8Array> {
-    const flags = new Map<number, Uint8Array>();
-    let at = (this.#checksKey ? 3 : 2) + this.#features.length;
-    for (const [index, { isNull }] of this.#features.entries()) {
-      if (isNull === null) continue;
-      flags.set(index, bytesOf(chunk, at, rows));
-      at += 1;
+  /** By index of the feature; the columns of the chunk from `at` on. */
+  #flawsOf(chunk: DataChunk, at: number, rows: number): Map<number, Uint8Array> {
+    const flaws = new Map<number, Uint8Array>();
+    let column = at;
+    for (const [index, { flaw }] of this.#features.entries()) {
+      if (flaw === null) continue;
+      flaws.set(index, bytesOf(chunk, column, rows));
+      column += 1;
     }
-    return flags;
+    return flaws;
   }
 
   #nullKey(row: number): RejectedRow {
@@ -274,25 +282,45 @@ export class ShardScan implements RecordScan {
 
   #unfit(
     row: number,
-    suspects: readonly { validity: Uint8Array; index: number }[],
-    isNull: Map<number, Uint8Array>,
+    suspects: readonly { validity: Uint8Array | null; index: number }[],
+    flaws: ReadonlyMap<number, Uint8Array>,
   ): RejectedRow | null {
     for (const { validity, index } of suspects) {
-      if (((validity[row >> 3] as number) & (1 << (row & 7))) !== 0) continue;
-      const { column, type } = this.#request.features[index] as { column: string; type: string };
       const { nullMeans } = this.#features[index] as FeatureSql;
-      const rowNumber = this.#rowNumbers[row] as number;
-      if (nullMeans === 'null' || (nullMeans === 'either' && isNull.get(index)?.[row] === 1)) {
-        return { rowNumber, code: 'NULL_FEATURE', message: `Column ${column} is null.` };
-      }
-      return {
-        rowNumber,
-        code: 'FEATURE_NOT_EXACT',
-        message: `The value of column ${column} does not fit ${type} without loss.`,
-      };
+      const flaw = nullMeans === 'null' ? FLAWS.null : (flaws.get(index)?.[row] ?? FLAWS.inexact);
+      if (validity === null ? flaw === 0 : ((validity[row >> 3] as number) & (1 << (row & 7))) !== 0)
+        continue;
+      const feature = this.#request.features[index] as FeatureColumn;
+      return { rowNumber: this.#rowNumbers[row] as number, ...flawOf(feature, flaw) };
     }
     return null;
   }
+}
+
+function flawOf({ column, type, list }: FeatureColumn, flaw: number): Pick<RejectedRow, 'code' | 'message'> {
+  switch (flaw) {
+    case FLAWS.null:
+      return { code: 'NULL_FEATURE', message: `Column ${column} is null.` };
+    case FLAWS.nullInside:
+      return { code: 'NULL_FEATURE', message: `The list in column ${column} has a null in it.` };
+    case FLAWS.length: {
+      const wanted = list?.map((dim) => dim ?? 'any').join(' x ');
+      return { code: 'FEATURE_LENGTH', message: `The list in column ${column} is not of length ${wanted}.` };
+    }
+    default: {
+      const value = list === undefined ? 'The value of' : 'A value in the list of';
+      return {
+        code: 'FEATURE_NOT_EXACT',
+        message: `${value} column ${column} does not fit ${type} without loss.`,
+      };
+    }
+  }
+}
+
+/** A guess where lengths are not known; how far is read ahead depends on it. */
+function expectedBytes({ type, list }: FeatureColumn): number {
+  const elements = list?.reduce<number>((all, dim) => all * (dim ?? 256), 1) ?? 1;
+  return elements * (type === 'string' ? 64 : elementBytes(type));
 }
 
 function columnOf(sources: ReadonlyMap<string, SourceColumn>, name: string): SourceColumn {

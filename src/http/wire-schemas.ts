@@ -22,12 +22,14 @@ const place = z.strictObject({
   field: z.string().exactOptional(),
   row: z.string().exactOptional(),
 });
-export const failureReport = z.strictObject({
+const plainReport = z.strictObject({
   code: z.enum(codes),
   message: z.string(),
   next: z.string(),
   place,
+  details: z.array(z.string().max(1_000)).max(40).exactOptional(),
 });
+export const failureReport = plainReport.extend({ problems: z.array(plainReport).exactOptional() });
 
 export const progress = z.strictObject({ rows: whole, rejected: whole });
 const counts = z.strictObject({ read: whole, scored: whole, rejected: whole, filtered: whole });
@@ -105,7 +107,8 @@ export const bound = z.strictObject({
         input: z.string(),
         type,
         columns: z.array(z.string()),
-        rank: z.union([z.literal(1), z.literal(2)]),
+        rank: whole,
+        list: z.array(whole.nullable()).exactOptional(),
       }),
     ),
     outputs: z.array(
@@ -138,6 +141,8 @@ export const bound = z.strictObject({
         }),
       )
       .exactOptional(),
+    batchRows: whole.exactOptional(),
+    warnings: z.array(z.string()).exactOptional(),
   }),
   where: z.string().nullable(),
   key: z.string().nullable(),

@@ -1,6 +1,4 @@
 import type { BoundJob } from '../core/bound.ts';
-import { featureDisagreement } from '../core/feature-order.ts';
-import { versionText } from '../core/model-version.ts';
 import { isTerminal, JOB_STATES, type JobState } from '../core/states.ts';
 import type { JobStatus } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
@@ -74,20 +72,10 @@ function timeInStates(job: JobRow, nowMs: number): Partial<Record<JobState, numb
 }
 
 function warnings(job: JobRow): string[] {
-  return [...otherFeatures(job), ...rejects(job)];
-}
-
-function otherFeatures(job: JobRow): string[] {
-  const { spec } = job.spec as StoredSpec;
-  const registered = (job.bound as BoundJob | null)?.model.registered;
-  if (spec.input.features === undefined || registered?.features === undefined) return [];
-  const said = featureDisagreement(versionText(registered), spec.input.features, registered.features);
-  return said === null ? [] : [said];
-}
-
-function rejects(job: JobRow): string[] {
-  if (job.state !== 'completed' || job.counts.rejected === 0) return [];
+  const binding = (job.bound as BoundJob | null)?.binding.warnings ?? [];
+  if (job.state !== 'completed' || job.counts.rejected === 0) return [...binding];
   return [
+    ...binding,
     `${job.counts.rejected} of ${job.counts.read} rows were rejected, within the error budget; see _rejects in the output.`,
   ];
 }

@@ -3,6 +3,7 @@ import type { ElementType } from '../core/columns.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 
 const ELEMENT_BYTES: Record<ElementType, number> = {
+  float16: 2,
   float32: 4,
   float64: 8,
   int8: 1,
@@ -30,9 +31,14 @@ export function outputBytesPerRow(snapshot: Snapshot, bound: BoundJob): number {
     if (passed.has(name)) bytes += /CHAR|BLOB|\[|STRUCT|MAP/.test(type) ? TEXT_OR_NESTED_BYTES : FLAT_BYTES;
   }
   for (const { output, type, shape, derived } of bound.binding.outputs) {
-    const last = bound.signature.outputs.find(({ name }) => name === output)?.shape.at(-1);
-    const listed = derived?.give.kind === 'top_k' ? derived.give.k : last;
-    const elements = shape === 'scalar' ? 1 : typeof listed === 'number' ? listed : OPEN_LIST;
+    const dims =
+      derived?.give.kind === 'top_k'
+        ? [derived.give.k]
+        : (bound.signature.outputs.find(({ name }) => name === output)?.shape.slice(1) ?? [null]);
+    const elements =
+      shape === 'scalar'
+        ? 1
+        : dims.reduce<number>((all, dim) => all * (typeof dim === 'number' ? dim : OPEN_LIST), 1);
     bytes += elements * ELEMENT_BYTES[type];
   }
   return bytes;

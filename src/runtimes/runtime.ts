@@ -41,7 +41,8 @@ export interface Session extends AsyncDisposable {
   /** Batches that may be in `infer` at once. */
   readonly maxConcurrentBatches: number;
   /**
-   * Scores a batch: one answer per record, scored or rejected. No value of the batch is null.
+   * Scores a batch: one answer per record, scored or rejected. No value of the batch is null. It has at most
+   * `binding.batchRows` records, where the model takes a fixed number; lists in one column are of one length.
    * The prediction's columns are those of the binding's outputs, in order; their buffers are the caller's to keep.
    *
    * Throws `Failure` MODEL_REFUSED when the model refuses the whole batch, or answers another number of rows than it

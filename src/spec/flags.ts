@@ -5,6 +5,8 @@ type FlagKind =
   | 'paths'
   /** `a,b,c`, or the flag several times; a comma inside a name is written `\,`. */
   | 'list'
+  /** The same, or the one word `auto`. */
+  | 'list-or-auto'
   /** A number where it looks like one, else text. */
   | 'number-or-text'
   | 'switch'
@@ -55,9 +57,9 @@ export const JOB_FLAGS: readonly JobFlag[] = [
   {
     flag: '--features',
     value: '<a,b,...>',
-    kind: 'list',
+    kind: 'list-or-auto',
     field: 'input.features',
-    help: 'columns that feed the model, in its order',
+    help: 'columns that feed the model, in its order; or auto',
   },
   {
     flag: '--where',

@@ -47,6 +47,11 @@ const columnList = (least: number) =>
       }
     });
 
+/** By model input; a single name stands for a list of one. */
+const featureMapping = z
+  .record(text(1_000), z.union([column, columnList(1)]))
+  .refine((inputs) => Object.keys(inputs).length > 0 && Object.keys(inputs).length <= MAX_COLUMNS);
+
 const inputSchema = z
   .strictObject({
     source: z.enum(['parquet']).meta({ is: '`parquet`', description: 'What kind of input it is.' }),
@@ -63,11 +68,14 @@ const inputSchema = z
       .boolean()
       .default(false)
       .meta({ is: 'true or false', description: 'Refuse the input if the key column holds a value twice.' }),
-    features: columnList(1).exactOptional().meta({
-      is: 'a list of names of columns, each once',
-      description:
-        'The columns that feed the model, in the order it was trained with. Without it, each input of the model takes the column of its name.',
-    }),
+    features: z
+      .union([z.literal('auto'), columnList(1), featureMapping])
+      .exactOptional()
+      .meta({
+        is: 'a list of names of columns, each once; a mapping of model inputs to such lists; or `auto`',
+        description:
+          "The columns that feed the model, in the order it was trained with. `{ input: [a, b], other: c }` for a model with several inputs; `auto` takes the input's columns without the key as they come, if they are exactly as many as the model takes. Without it, each input of the model takes the column of its name.",
+      }),
     where: z
       .string()
       .min(1)

@@ -112,7 +112,6 @@ const BAD: readonly (readonly [
   ['top', 'schedule: {cron: "0 2 * * *"}', 'SPEC_NOT_BUILT', 'schedule', /not support it yet/],
   ['top', 'compute: {kind: ray}', 'SPEC_NOT_BUILT', 'compute', /not support it yet/],
   ['input', 'transform: SELECT 1', 'SPEC_NOT_BUILT', 'input.transform', /not support it yet/],
-  ['input', 'features: auto', 'SPEC_NOT_BUILT', 'input.features', /auto/],
   ['config', 'batch_size: auto', 'SPEC_NOT_BUILT', 'config.batch_size', /auto/],
   ['output', 'mode: upsert', 'SPEC_NOT_BUILT', 'output.mode', /upsert/],
   ['input', 'path: s3://bucket/x', 'SPEC_NOT_BUILT', 'input.path', /s3:\/\//],
@@ -131,6 +130,10 @@ const BAD: readonly (readonly [
   ['input', 'features: []', 'SPEC_INVALID', 'input.features', /an empty list/],
   ['input', 'features: [a, 3]', 'SPEC_INVALID', 'input.features[1]', /name of a column, not 3/],
   ['input', 'features: [a, b, a]', 'SPEC_INVALID', 'input.features[2]', /twice/],
+  ['input', 'features: {}', 'SPEC_INVALID', 'input.features', /an empty mapping/],
+  ['input', 'features: { x: [a, 3] }', 'SPEC_INVALID', 'input.features.x[1]', /name of a column, not 3/],
+  ['input', 'features: { x: [a, a] }', 'SPEC_INVALID', 'input.features.x[1]', /twice/],
+  ['input', 'features: { x: [] }', 'SPEC_INVALID', 'input.features.x', /an empty list/],
   ['input', 'limit: 0', 'SPEC_INVALID', 'input.limit', /at least 1, not 0/],
   ['input', 'limit: 9007199254740993', 'SPEC_INVALID', 'input.limit', /whole number/],
   ['input', 'on_null: zero', 'SPEC_INVALID', 'input.on_null', /`reject`, `nan` or a number/],
@@ -349,4 +352,16 @@ test('no input whatever brings the parser down', () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test('features take three forms, and a resolved one resolves to itself', () => {
+  for (const [written, resolved] of [
+    ['auto', 'auto'],
+    ['[b, a]', ['b', 'a']],
+    ['{ wide: [a, b], deep: c }', { wide: ['a', 'b'], deep: ['c'] }],
+  ] as const) {
+    const spec = parseJobFile(fileWith('input', `features: ${written}`), 'job.yaml', FOLDER);
+    expect(spec.input.features).toEqual(resolved);
+    expect(parseJobSpec(spec, { folder: '/elsewhere' })).toEqual(spec);
+  }
 });

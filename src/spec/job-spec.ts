@@ -30,7 +30,8 @@ export interface InputSpec {
   /** Absent: file and row number are the key. */
   readonly key?: string;
   readonly unique_key: boolean;
-  readonly features?: readonly string[];
+  /** Columns in the model's order; or those of each of its inputs; or `auto`: the input's columns as they come. */
+  readonly features?: 'auto' | readonly string[] | Readonly<Record<string, readonly string[]>>;
   /** The user's text: `parseWhere` makes it safe SQL, once the columns are known. */
   readonly where?: string;
   /** The only columns that may be used. Absent: all. */

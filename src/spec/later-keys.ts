@@ -66,7 +66,6 @@ export const LATER_KEYS: Readonly<Record<string, LaterKey>> = {
 /** By field: values that the field will take. */
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
   'input.source': ['csv', 'jsonl', 'sql', 'table', 'kafka'],
-  'input.features': ['auto'],
   'output.destination': ['table', 'kafka'],
   'output.mode': ['upsert', 'update'],
   'config.batch_size': ['auto'],

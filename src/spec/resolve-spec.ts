@@ -38,7 +38,29 @@ function folderOf(field: string, { folder, flagFolder, flagOf }: SpecOrigin): st
 
 function resolvedInput(input: RawJobSpec['input'], origin: SpecOrigin): InputSpec {
   const folder = folderOf('input.path', origin);
-  return { ...input, path: [input.path].flat().map((path) => resolve(folder, path)) };
+  const { features, ...rest } = input;
+  return {
+    ...rest,
+    path: [input.path].flat().map((path) => resolve(folder, path)),
+    ...(features === undefined ? {} : { features: resolvedFeatures(features) }),
+  };
+}
+
+type RawFeatures = NonNullable<RawJobSpec['input']['features']>;
+
+function resolvedFeatures(features: RawFeatures): NonNullable<InputSpec['features']> {
+  if (features === 'auto' || Array.isArray(features)) return features;
+  return Object.fromEntries(Object.entries(features).map(([input, columns]) => [input, [columns].flat()]));
+}
+
+/** Each name of a column among the features, and where it stands. */
+function namedFeatures(features: RawFeatures): [SpecPath, string][] {
+  const path = ['input', 'features'];
+  const ofList = (names: string | readonly string[], below: SpecPath): [SpecPath, string][] =>
+    typeof names === 'string' ? [[below, names]] : names.map((name, at) => [[...below, at], name]);
+  if (features === 'auto') return [];
+  if (Array.isArray(features)) return ofList(features, path);
+  return Object.entries(features).flatMap(([input, names]) => ofList(names, [...path, input]));
 }
 
 function resolvedOutput({ input, output }: RawJobSpec, origin: SpecOrigin): OutputSpec {
@@ -153,7 +175,7 @@ function columnProblems({ input, output }: RawJobSpec, origin: SpecOrigin): Fail
     const allowed = new Set(input.columns.map(fold));
     const used: [SpecPath, string][] = [
       ...(input.key === undefined ? [] : [[['input', 'key'], input.key] as [SpecPath, string]]),
-      ...(input.features ?? []).map((name, at): [SpecPath, string] => [['input', 'features', at], name]),
+      ...namedFeatures(input.features ?? []),
       ...output.include.map((name, at): [SpecPath, string] => [['output', 'include', at], name]),
     ];
     for (const [path, name] of used) {

@@ -51,8 +51,12 @@ function fieldsBelow(schema: z.core.$ZodType, path: readonly string[]): SchemaFi
 function childOf(schema: z.core.$ZodType | undefined, part: string | number): z.core.$ZodType | undefined {
   const inner = schema === undefined ? undefined : unwrapped(schema).at(-1);
   if (inner instanceof z.ZodObject) return (inner.shape as Record<string, z.core.$ZodType>)[part];
-  if (inner instanceof z.ZodArray) return inner.element;
-  if (inner instanceof z.ZodRecord) return inner.valueType;
+  if (inner instanceof z.ZodUnion) {
+    const options = inner.options as readonly z.core.$ZodType[];
+    return options.map((option) => childOf(option, part)).find((child) => child !== undefined);
+  }
+  if (inner instanceof z.ZodArray) return typeof part === 'number' ? inner.element : undefined;
+  if (inner instanceof z.ZodRecord) return inner.valueType as z.core.$ZodType;
   return undefined;
 }
 

@@ -10,12 +10,22 @@ import { specProblem } from './spec-problem.ts';
 
 /** What zod found, in our words: which field, what it must be, what it is. */
 export function schemaProblems(error: z.ZodError, raw: unknown, origin: SpecOrigin): FailureReport[] {
-  return error.issues.flatMap((issue) => {
+  return error.issues.flatMap(withinUnion).flatMap((issue) => {
     const path = issue.path.filter((part) => typeof part !== 'symbol');
     if (issue.code === 'unrecognized_keys')
       return issue.keys.map((key) => unknownKey([...path, key], origin));
     return [badValue(path, issue, raw, origin)];
   });
+}
+
+/** Of a value that may have several forms and has one of them, what is wrong inside of it. */
+function withinUnion(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const form = issue.errors.find(
+    (issues) => issues.length > 0 && issues.every(({ path }) => path.length > 0),
+  );
+  if (form === undefined) return [issue];
+  return form.flatMap((inner) => withinUnion({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
 /** A problem with one field, as user and file call it; `what` completes the sentence. */

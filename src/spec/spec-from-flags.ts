@@ -67,6 +67,8 @@ function fieldValue({ flag, kind }: JobFlag, given: FlagValues[string]): unknown
       return texts;
     case 'list':
       return texts.flatMap(splitList);
+    case 'list-or-auto':
+      return texts.length === 1 && last === 'auto' ? last : texts.flatMap(splitList);
     case 'number-or-text':
       return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(last) ? Number(last) : last;
     case 'pairs':

@@ -55,8 +55,8 @@ export async function scoreShard(lease: Lease, held: HeldLease, deps: ScoreShard
     range: lease.range,
     segments,
     columns: context.snapshot.columns,
-    features: context.bound.binding.inputs.flatMap(({ columns, type }) =>
-      columns.map((column) => ({ column, type })),
+    features: context.bound.binding.inputs.flatMap(({ columns, type, list }) =>
+      columns.map((column) => ({ column, type, ...(list === undefined ? {} : { list }) })),
     ),
     ...(context.bound.where === null ? {} : { where: context.bound.where }),
     onNull: context.onNull === 'nan' ? Number.NaN : context.onNull,

@@ -68,7 +68,9 @@ export async function runWorker(deps: WorkerDeps): Promise<void> {
     storage: deps.storage,
     clock: deps.clock,
     drain: deps.drain,
-    batchSize: batchSizeOf(context.batchSize),
+    batchSize: batchSizeOf(
+      Math.min(context.batchSize, context.bound.binding.batchRows ?? Number.POSITIVE_INFINITY),
+    ),
     checkUnchanged: (path, segment) => deps.checkUnchanged(path, context, segment),
     suspect: async (lease, rows) => {
       await deps.link.suspect(lease, rows);

@@ -51,6 +51,7 @@ export async function pin(
   const bound = bind(signature, {
     columns,
     ...(spec.input.features === undefined ? {} : { features: spec.input.features }),
+    ...(spec.input.key === undefined ? {} : { key: spec.input.key }),
     ...(spec.output.columns === undefined ? {} : { outputs: spec.output.columns }),
     transforms: spec.output,
     ...(registered?.model.contract.features === undefined

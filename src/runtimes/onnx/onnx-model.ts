@@ -39,6 +39,7 @@ export const GRAPH = { node: 1, initializer: 5, input: 11, output: 12, sparseIni
 export const NODE = { input: 1, output: 2, opType: 4, attribute: 5, domain: 7 } as const;
 export const ATTRIBUTE = {
   name: 1,
+  int: 3,
   tensor: 5,
   graph: 6,
   ints: 8,
@@ -58,7 +59,17 @@ export const SPARSE_TENSOR = { values: 1, indices: 2 } as const;
 export const FUNCTION = { node: 7, attribute: 11 } as const;
 export const TRAINING = { initialization: 1, algorithm: 2 } as const;
 export const ENTRY = { key: 1, value: 2 } as const;
-export const TENSOR = { name: 8, externalData: 13, dataLocation: 14 } as const;
+export const TENSOR = {
+  dims: 1,
+  dataType: 2,
+  name: 8,
+  rawData: 9,
+  externalData: 13,
+  dataLocation: 14,
+} as const;
+
+/** float16 in TensorProto.DataType. */
+export const HALF = 10;
 
 /** Names of TensorProto.DataType by number, as ONNX writes them in lower case. */
 export const DATA_TYPES: readonly string[] = [

@@ -23,11 +23,14 @@ export const onnx: Runtime = {
     const { bytes, parsed, companions } = await readChecked(model.path);
     signal.throwIfAborted();
     const packed = options.binding.inputs
-      .filter((input) => input.columns.length > 1)
+      .filter((input) => input.columns.length > 1 && input.list === undefined)
       .map((input) => input.input);
     const rewritten = readingModel(model.path, () => rewriteGraph(bytes, parsed, packed));
     const externalFolder = companions.length === 0 ? null : dirname(model.path);
-    return loadSession({ path: model.path, model: rewritten, externalFolder }, options);
+    const declared = new Map(
+      modelSignature(model.path, parsed).outputs.map(({ name, shape }) => [name, shape]),
+    );
+    return loadSession({ path: model.path, model: rewritten, declared, externalFolder }, options);
   },
 };
 

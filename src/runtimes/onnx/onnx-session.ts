@@ -1,7 +1,9 @@
 import type * as Ort from 'onnxruntime-node';
-import type { ElementType, Prediction, RecordBatch, Values } from '../../core/columns.ts';
+import type { ElementType, NumericValues, Prediction, RecordBatch, Values } from '../../core/columns.ts';
 import { Failure } from '../../core/errors.ts';
-import type { InputBinding } from '../../core/signature.ts';
+import { padBatch } from '../../core/pad-batch.ts';
+import type { InputBinding, TensorSpec } from '../../core/signature.ts';
+import { sliceBatch } from '../../core/slice-rows.ts';
 import type { Session, SessionOptions } from '../runtime.ts';
 import { columnPacker } from './column-tensors.ts';
 import { predictionColumn } from './prediction-columns.ts';
@@ -11,6 +13,8 @@ export interface LoadRequest {
   /** For messages. */
   readonly path: string;
   readonly model: RewrittenModel;
+  /** Shapes of the outputs, as the model declares them. */
+  readonly declared: ReadonlyMap<string, TensorSpec['shape']>;
   /** Where external data lies; null for a model that has none. */
   readonly externalFolder: string | null;
 }
@@ -26,23 +30,32 @@ export async function loadSession(request: LoadRequest, options: SessionOptions)
   const session = await createSession(ort, request, options.threads);
   const { binding } = options;
   const feedInputs = binding.inputs.map((input) => inputFeeder(ort, input, request.model));
-  const fetches = [...new Set(binding.outputs.map((output) => output.output))];
+  const fetchOf = (output: string): string => request.model.outputNames.get(output) ?? output;
+  const fetches = [...new Set(binding.outputs.map(({ output }) => fetchOf(output)))];
   return {
     maxConcurrentBatches: 1,
 
-    async infer(batch: RecordBatch, signal: AbortSignal): Promise<Prediction> {
+    async infer(records: RecordBatch, signal: AbortSignal): Promise<Prediction> {
       signal.throwIfAborted();
+      const batch = binding.batchRows === undefined ? records : padBatch(records, binding.batchRows);
       const feeds: Feeds = Object.create(null);
       let at = 0;
       for (const feed of feedInputs) at = feed(batch, at, feeds);
       const results = await run(session, feeds, fetches);
       const columns = binding.outputs.map((output) => {
-        const tensor = results[output.output];
+        const tensor = results[fetchOf(output.output)];
         if (tensor === undefined)
           throw new Failure('MODEL_UNSUPPORTED', `The model gave nothing in its output '${output.output}'.`);
-        return predictionColumn(output, { data: tensor.data as Values, dims: tensor.dims }, batch.rows);
+        const { data, dims } = tensor;
+        return predictionColumn(
+          output,
+          { data: data as Values, dims },
+          batch.rows,
+          request.declared.get(output.output),
+        );
       });
-      return { columns, rejects: [] };
+      if (batch.rows === records.rows) return { columns, rejects: [] };
+      return { columns: sliceBatch({ ...batch, columns }, 0, records.rows).columns, rejects: [] };
     },
 
     [Symbol.asyncDispose]: () => session.release(),
@@ -135,22 +148,29 @@ type Feeder = (batch: RecordBatch, at: number, feeds: Feeds) => number;
 
 function inputFeeder(ort: typeof Ort, input: InputBinding, model: RewrittenModel): Feeder {
   const count = input.columns.length;
-  const columnInput = model.columnInputs.get(input.input);
-  if (columnInput === undefined) {
+  const name = model.inputNames.get(input.input) ?? input.input;
+  // The graph casts what it takes as float16.
+  const type = input.type === 'float16' ? 'float32' : input.type;
+  const { list } = input;
+  if (list !== undefined) {
+    return (batch, at, feeds) => {
+      const { values, dims } = listTensor(batch, at, input.type, list);
+      feeds[name] = new ort.Tensor(type, values as never, dims);
+      return at + 1;
+    };
+  }
+  if (count === 1) {
+    const ones = new Array<number>(input.rank - 1).fill(1);
     return (batch, at, feeds) => {
       const values = columnValues(batch, at, input.type);
-      feeds[input.input] = new ort.Tensor(
-        input.type,
-        values as never,
-        input.rank === 1 ? [batch.rows] : [batch.rows, 1],
-      );
+      feeds[name] = new ort.Tensor(type, values as never, [batch.rows, ...ones]);
       return at + 1;
     };
   }
   const pack = columnPacker(input.type);
   return (batch, at, feeds) => {
     for (let i = 0; i < count; i++) columnValues(batch, at + i, input.type);
-    feeds[columnInput] = new ort.Tensor(input.type, pack(batch.columns, at, count, batch.rows) as never, [
+    feeds[name] = new ort.Tensor(type, pack(batch.columns, at, count, batch.rows) as never, [
       count,
       batch.rows,
     ]);
@@ -167,4 +187,26 @@ function columnValues(batch: RecordBatch, at: number, type: ElementType): Values
     );
   }
   return column.values;
+}
+
+/** The lists of a column as one tensor; that they are of one length is the reader's promise. */
+function listTensor(
+  { rows, columns }: RecordBatch,
+  at: number,
+  type: ElementType,
+  list: readonly (number | null)[],
+): { values: Values; dims: number[] } {
+  const column = columns[at];
+  const { offsets, values } = column ?? {};
+  if (column?.type !== type || offsets === undefined || values === undefined || offsets.length !== rows + 1)
+    throw new Error(`column ${at} is ${column?.type}, not lists of ${type}`);
+  const [first = 0, second = 0] = offsets;
+  const length = second - first;
+  for (let row = 0; row < rows; row += 1) {
+    if ((offsets[row + 1] as number) - (offsets[row] as number) !== length)
+      throw new Error(`column ${at} has lists of several lengths`);
+  }
+  const fixed = list.reduce<number>((all, dim) => all * (dim ?? 1), 1);
+  const used = (values as NumericValues).subarray(first, first + rows * length);
+  return { values: used, dims: [rows, ...list.map((dim) => dim ?? length / fixed)] };
 }

@@ -1,6 +1,6 @@
 import type { Column, NumericValues, Values } from '../../core/columns.ts';
 import { Failure } from '../../core/errors.ts';
-import type { OutputBinding } from '../../core/signature.ts';
+import { type OutputBinding, shapeText, type TensorSpec } from '../../core/signature.ts';
 
 /** A tensor as it came out of the model. */
 export interface OutputTensor {
@@ -10,12 +10,23 @@ export interface OutputTensor {
 
 /**
  * One output as a column of `rows` values. A list column and a scalar share the tensor's memory; an element of a [N, K]
- * output is copied out. Fails with PREDICTION_COUNT when the first dimension is not `rows`, and with MODEL_UNSUPPORTED
- * when the model gives another shape than it declared.
+ * output is copied out; what has more dimensions is one list for each record. Fails with PREDICTION_COUNT when the first
+ * dimension is not `rows`, and with MODEL_UNSUPPORTED when the model gives another shape than it `declared`, or as many
+ * answers as it declared whatever it is asked.
  */
-export function predictionColumn(binding: OutputBinding, tensor: OutputTensor, rows: number): Column {
+export function predictionColumn(
+  binding: OutputBinding,
+  tensor: OutputTensor,
+  rows: number,
+  declared: TensorSpec['shape'] = [],
+): Column {
   const { dims, data } = tensor;
   const answers = dims.length === 0 ? 1 : (dims[0] as number);
+  if (answers !== rows && answers === declared[0])
+    throw notAsDeclared(
+      binding,
+      `${shapeText(declared)} gives ${answers} answers to ${rows} records: it does not go by records`,
+    );
   if (answers !== rows) {
     throw new Failure(
       'PREDICTION_COUNT',
@@ -36,8 +47,11 @@ export function predictionColumn(binding: OutputBinding, tensor: OutputTensor, r
     return { name, type, values: everyNth(data, width, binding.element, rows) };
   }
   if (binding.shape === 'list') {
-    if (dims.length > 2)
-      throw notAsDeclared(binding, `gave a tensor [${dims.join(', ')}], where it declares two dimensions`);
+    if (dims.length !== declared.length)
+      throw notAsDeclared(
+        binding,
+        `gave a tensor [${dims.join(', ')}], where it declares ${shapeText(declared)}`,
+      );
     return { name, type, values: data, offsets: evenOffsets(rows, width) };
   }
   if (width !== 1)

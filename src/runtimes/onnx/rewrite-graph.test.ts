@@ -15,7 +15,7 @@ async function runByColumns(bytes: Uint8Array, input = 'x'): Promise<Record<stri
   const rewritten = rewriteGraph(bytes, parseModel(bytes), [input]);
   const session = await ort.InferenceSession.create(rewritten.bytes, { logSeverityLevel: 4 });
   const fed = new ort.Tensor('float32', Float32Array.of(1, 2, 3, 10, 20, 30), [2, 3]);
-  const results = await session.run({ [rewritten.columnInputs.get(input) as string]: fed });
+  const results = await session.run({ [rewritten.inputNames.get(input) as string]: fed });
   return Object.fromEntries(
     Object.entries(results).map(([name, { dims, data }]) => [name, [dims, Array.from(data as Float32Array)]]),
   );

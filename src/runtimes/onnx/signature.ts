@@ -5,7 +5,7 @@ import { DATA_TYPES, type OnnxModel, type ValueInfo, type ValueType } from './on
 
 /**
  * The signature of a model as our callers see it, after `rewriteGraph`: a ZipMap's output is the tensor [N, K] of float32
- * behind it, with its labels. Fails with MODEL_UNSUPPORTED when an input, or every output, has a type that no column
+ * behind it, with its labels, and an output of float16 is one of float32. Fails with MODEL_UNSUPPORTED when an input, or every output, has a type that no column
  * can be; single outputs of such types are listed in `unusable`.
  */
 export function modelSignature(path: string, model: OnnxModel): ModelSignature {
@@ -29,7 +29,7 @@ export function modelSignature(path: string, model: OnnxModel): ModelSignature {
     }
     const spec = tensorSpec(output);
     if (spec === null) unusable.push({ name: output.name, type: typeText(output.type) });
-    else outputs.push(spec);
+    else outputs.push(spec.type === 'float16' ? { ...spec, type: 'float32' } : spec);
   }
   const [first] = model.outputs;
   if (outputs.length === 0 && first !== undefined)
@@ -48,6 +48,7 @@ const ELEMENT_OF: Readonly<Record<number, ElementType>> = {
   7: 'int64',
   8: 'string',
   9: 'bool',
+  10: 'float16',
   11: 'float64',
   12: 'uint32',
   13: 'uint64',
@@ -69,7 +70,7 @@ function unsupported(path: string, what: string, type: ValueType): Failure {
     `The ${what} of the model ${path} has the type ${typeText(type)}, which is not supported.`,
     {
       place: { file: path },
-      next: 'Export the model with tensors of float, double, bool, string or whole numbers.',
+      next: 'Export the model with tensors of float, float16, double, bool, string or whole numbers.',
     },
   );
 }
