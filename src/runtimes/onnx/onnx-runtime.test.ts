@@ -11,7 +11,7 @@ import type { Binding } from '../../core/signature.ts';
 import type { ModelFile, Session } from '../runtime.ts';
 import { describeRuntime } from '../runtime-conformance.ts';
 import { onnx } from './onnx-runtime.ts';
-import { concat, textField } from './protobuf.ts';
+import { concat, intField, textField } from './protobuf.ts';
 
 const GO_ON = new AbortController().signal;
 let folder: string;
@@ -40,6 +40,7 @@ describeRuntime('onnx', async () => ({
 const COLUMN_TYPES: Partial<Record<ElementType, string>> = {
   string: 'VARCHAR',
   bool: 'BOOLEAN',
+  float16: 'FLOAT',
   float32: 'FLOAT',
   float64: 'DOUBLE',
 };
@@ -55,9 +56,9 @@ async function openWith(
   const signature = await onnx.inspect(model);
   const binding = bind(signature, {
     features: columns.map((column) => column.name),
-    columns: columns.map(({ name, type }) => ({
+    columns: columns.map(({ name, type, offsets }) => ({
       name,
-      type: COLUMN_TYPES[type] ?? 'BIGINT',
+      type: `${COLUMN_TYPES[type] ?? 'BIGINT'}${offsets === undefined ? '' : '[]'}`,
       neverNull: true,
     })),
     ...(outputs === undefined ? {} : { outputs }),
@@ -75,7 +76,8 @@ async function score(
 }
 
 function batchOf(columns: readonly Column[]): RecordBatch {
-  const rows = columns[0]?.values.length ?? 0;
+  const [first] = columns;
+  const rows = first?.offsets === undefined ? (first?.values.length ?? 0) : first.offsets.length - 1;
   return { rows, rowNumbers: Float64Array.from({ length: rows }, (_, row) => row), columns };
 }
 
@@ -342,4 +344,137 @@ test('without onnxruntime-node inspect works and open fails with RUNTIME_MISSING
     cwd: alone,
   });
   expect(JSON.parse(stdout)).toEqual(['x', 'RUNTIME_MISSING', expect.stringContaining('onnxruntime-node')]);
+});
+
+test('half precision is cast on the way in and out, as numpy rounds it, alone, packed and as lists', async () => {
+  const values = Float32Array.of(1.0009765625, 0.1, -65_504, 6.1e-5, 2_049, Number.NaN);
+  const rounded = Float32Array.from(values, (value) => Math.f16round(value));
+  const alone = [column('x', 'float16', values)];
+  expect(await score(models.identityModel('float16'), alone)).toEqual([column('y', 'float32', rounded)]);
+  const pair = [column('a', 'float16', values), column('b', 'float16', values.toReversed())];
+  const [packed] = await score(models.identityModel('float16', ['N', 2]), pair);
+  const reversed = rounded.toReversed();
+  expect(packed?.values).toEqual(
+    Float32Array.from({ length: 12 }, (_, at) => (at % 2 === 0 ? rounded : reversed)[at >> 1] as number),
+  );
+  const lists = [{ ...column('l', 'float16', values), offsets: Uint32Array.of(0, 2, 4, 6) }];
+  const [listed] = await score(models.identityModel('float16', ['N', 2]), lists);
+  expect(listed).toEqual({ ...column('y', 'float32', rounded), offsets: Uint32Array.of(0, 2, 4, 6) });
+});
+
+test('lists fill [N, K] and [N, A, B] row-major, and come out as one list for each record', async () => {
+  const values = Float32Array.from({ length: 12 }, (_, at) => at);
+  const lists = [{ ...column('l', 'float32', values), offsets: Uint32Array.of(0, 6, 12) }];
+  // y[n, b, a] = x[n, a, b]
+  const turned = models.buildModel({
+    inputs: [{ name: 'x', type: 'float32', shape: ['N', 2, 'B'] }],
+    outputs: [{ name: 'y', type: 'float32', shape: ['N', 'B', 2] }],
+    nodes: [models.node('Transpose', ['x'], ['y'], [models.attrInts('perm', [0, 2, 1])])],
+  });
+  const [answer] = await score(turned, lists);
+  expect(answer?.values).toEqual(Float32Array.of(0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11));
+  expect(answer?.offsets).toEqual(Uint32Array.of(0, 6, 12));
+  const cut = { ...lists[0], values: values.subarray(0, 12), offsets: Uint32Array.of(6, 12) } as Column;
+  expect((await score(turned, [cut]))[0]?.values).toEqual(Float32Array.of(6, 9, 7, 10, 8, 11));
+});
+
+test('single columns fill [N, 1, A, B] row-major', async () => {
+  const pixels = Array.from({ length: 6 }, (_, at) =>
+    column(`p${at}`, 'float32', Float32Array.of(at, 10 + at, 20 + at)),
+  );
+  const rows = models.buildModel({
+    inputs: [{ name: 'x', type: 'float32', shape: ['N', 1, 2, 3] }],
+    outputs: [{ name: 'y', type: 'float32', shape: ['N', 1, 2] }],
+    nodes: [models.node('ReduceSum', ['x', 'axis'], ['y'], [models.attrInt('keepdims', 0)])],
+    initializers: [models.tensor('axis', 'int64', [1], BigInt64Array.of(3n))],
+  });
+  const [answer] = await score(rows, pixels);
+  expect(answer?.values).toEqual(Float32Array.of(3, 12, 33, 42, 63, 72));
+  expect(answer?.offsets).toEqual(Uint32Array.of(0, 2, 4, 6));
+});
+
+/** x [4, 2] int64 -> y [4] int64 = the sum of each row, divided by the row's first: a row that begins with 0 is refused. */
+const fixedModel = () =>
+  models.buildModel({
+    inputs: [{ name: 'x', type: 'int64', shape: [4, 2] }],
+    outputs: [{ name: 'y', type: 'int64', shape: [4] }],
+    initializers: [
+      models.tensor('zero', 'int64', [], BigInt64Array.of(0n)),
+      models.tensor('axis', 'int64', [1], BigInt64Array.of(1n)),
+    ],
+    nodes: [
+      models.node('ReduceSum', ['x', 'axis'], ['sum'], [models.attrInt('keepdims', 0)]),
+      models.node('Gather', ['x', 'zero'], ['first'], [models.attrInt('axis', 1)]),
+      models.node('Div', ['sum', 'first'], ['y']),
+    ],
+  });
+
+test('a model of fixed batch size answers fewer records, filled up with a real one', async () => {
+  const x = (rows: number[][]) => [
+    column(
+      'a',
+      'int64',
+      BigInt64Array.from(rows, ([a]) => BigInt(a ?? 0)),
+    ),
+    column(
+      'b',
+      'int64',
+      BigInt64Array.from(rows, ([, b]) => BigInt(b ?? 0)),
+    ),
+  ];
+  await using session = await openWith(fixedModel(), x([[1, 1]]));
+  const answers = async (...rows: number[][]) => (await session.infer(batchOf(x(rows)), GO_ON)).columns;
+  // Zeros as filling would divide by zero.
+  expect(await answers([1, 2])).toEqual([column('y', 'int64', BigInt64Array.of(3n))]);
+  expect(await answers([1, 2], [2, 8], [5, 0])).toEqual([column('y', 'int64', BigInt64Array.of(3n, 5n, 1n))]);
+  expect(await answers([1, 1], [1, 2], [1, 3], [1, 4])).toEqual([
+    column('y', 'int64', BigInt64Array.of(2n, 3n, 4n, 5n)),
+  ]);
+  await expect(answers([0, 1], [1, 1])).rejects.toMatchObject({ code: 'MODEL_REFUSED' });
+  await expect(answers(...new Array<number[]>(5).fill([1, 1]))).rejects.toThrow('5 records do not fit');
+});
+
+test('lists, texts and several values of each record are filled up and cut alike', async () => {
+  const identity = (type: 'string' | 'float32') => models.identityModel(type, [3, 2]);
+  const texts = [column('a', 'string', ['x', 'y']), column('b', 'string', ['é', ''])];
+  expect(await score(identity('string'), texts)).toEqual([
+    { ...column('y', 'string', ['x', 'é', 'y', '']), offsets: Uint32Array.of(0, 2, 4) },
+  ]);
+  const lists = [
+    { ...column('l', 'float32', Float32Array.of(9, 1, 2, 3, 4)), offsets: Uint32Array.of(1, 3, 5) },
+  ];
+  expect(await score(identity('float32'), lists)).toEqual([
+    { ...column('y', 'float32', Float32Array.of(1, 2, 3, 4)), offsets: Uint32Array.of(0, 2, 4) },
+  ]);
+});
+
+test('a model that gives one answer to any number of records is refused by name, not asked record by record', async () => {
+  const mean = models.buildModel({
+    inputs: [{ name: 'x', type: 'float32', shape: ['N'] }],
+    outputs: [{ name: 'y', type: 'float32', shape: [1] }],
+    nodes: [models.node('ReduceMean', ['x'], ['y'], [models.attrInt('keepdims', 1)])],
+  });
+  await expect(score(mean, [column('x', 'float32', Float32Array.of(1, 2, 3))])).rejects.toMatchObject({
+    code: 'MODEL_UNSUPPORTED',
+    message: expect.stringMatching(/'y'.*1 answers to 3 records/),
+  });
+});
+
+test('an IR version or an opset of the future is MODEL_UNSUPPORTED, and optional inputs need no column', async () => {
+  const x = [column('x', 'float32', Float32Array.of(1))];
+  const spec = {
+    inputs: [
+      { name: 'x', type: 'float32' },
+      { name: 'scale', type: 'float32', shape: [1] },
+    ],
+    outputs: [{ name: 'y', type: 'float32' }],
+    initializers: [models.tensor('scale', 'float32', [1], Float32Array.of(3))],
+    nodes: [models.node('Mul', ['x', 'scale'], ['y'])],
+  } as const;
+  expect((await score(models.buildModel(spec), x))[0]?.values).toEqual(Float32Array.of(3));
+  const future = concat([models.buildModel(spec), intField(1, 99)]);
+  await expect(score(future, x)).rejects.toMatchObject({
+    code: 'MODEL_UNSUPPORTED',
+    message: expect.stringMatching(/IR version/i),
+  });
 });
