@@ -163,7 +163,7 @@ export const ERROR_CODES = {
   FEATURE_NOT_EXACT: {
     scope: 'record',
     meaning:
-      "A number does not fit the model's input type: a whole number would be changed, or it is out of range.",
+      "A value does not fit the model's input type: a whole number would be changed, a number is out of range, or a text has a NUL.",
     next: 'Cast the column in the input if the loss is acceptable.',
   },
   FEATURE_LENGTH: {

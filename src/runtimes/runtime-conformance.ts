@@ -117,7 +117,7 @@ export function describeRuntime(name: string, open: () => Promise<RuntimeSubject
         inputs: [{ input: 'city', type: 'string', columns: ['city'], rank: 1 }],
         outputs: [{ output: 'country', column: 'country', type: 'string', shape: 'scalar' }],
       };
-      const values = ['bern', 'Zürich 🏔', '', 'a\0b', 'bern'];
+      const values = ['bern', 'Zürich 🏔', '', 'a b', 'bern'];
       const { columns } = await (await start(subject.strings, binding)).infer(
         batchOf([{ name: 'city', type: 'string', values }]),
         GO_ON,

@@ -168,6 +168,7 @@ test('a folder, a path through a file or a device is MODEL_NOT_FOUND', async () 
 });
 
 const ORIGINALS = [
+  models.identityModel('float16', [8, 1, 2, 3]),
   models.mlpModel(),
   models.treesModel(2, 2),
   models.zipMapModel(['no', 'yes']),
@@ -185,7 +186,7 @@ function readAll(bytes: Uint8Array): void {
   const model = parseModel(bytes);
   externalReferences(bytes);
   const byColumns = model.inputs
-    .filter((input) => input.type.kind === 'tensor' && input.type.shape?.length === 2)
+    .filter((input) => input.type.kind === 'tensor' && (input.type.shape?.length ?? 0) >= 2)
     .map((input) => input.name);
   parseModel(rewriteGraph(bytes, model, byColumns).bytes);
 }

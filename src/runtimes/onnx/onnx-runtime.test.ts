@@ -478,3 +478,30 @@ test('an IR version or an opset of the future is MODEL_UNSUPPORTED, and optional
     message: expect.stringMatching(/IR version/i),
   });
 });
+
+test('what a model computes in half precision is rounded to it, though the runtime computes in single', async () => {
+  const product = models.buildModel({
+    inputs: [{ name: 'x', type: 'float16', shape: ['N', 1] }],
+    outputs: [{ name: 'y', type: 'float16', shape: ['N', 1] }],
+    initializers: [models.tensor('w', 'float16', [1, 1], new Uint8Array(Float16Array.of(3.001).buffer))],
+    nodes: [models.node('MatMul', ['x', 'w'], ['y'])],
+  });
+  const x = [0.1, 1.0009765625, 333.3, -7.77];
+  const [answer] = await score(product, [column('x', 'float16', Float32Array.from(x))]);
+  expect(Array.from(answer?.values as Float32Array)).toEqual(
+    x.map((value) => Math.f16round(Math.f16round(value) * Math.f16round(3.001))),
+  );
+});
+
+test('a text that the model would get cut at a NUL is rejected by its row, and the others are answered', async () => {
+  await using session = await openWith(models.identityModel('string'), [column('x', 'string', [''])]);
+  const { columns, rejects } = await session.infer(
+    batchOf([column('x', 'string', ['a', 'b\0c', '\0', 'd'])]),
+    GO_ON,
+  );
+  expect(rejects.map(({ row, code }) => [row, code])).toEqual([
+    [1, 'FEATURE_NOT_EXACT'],
+    [2, 'FEATURE_NOT_EXACT'],
+  ]);
+  expect([columns[0]?.values[0], columns[0]?.values[3]]).toEqual(['a', 'd']);
+});

@@ -1,13 +1,15 @@
 import type * as Ort from 'onnxruntime-node';
-import type { ElementType, NumericValues, Prediction, RecordBatch, Values } from '../../core/columns.ts';
+import type { Prediction, RecordBatch, Values } from '../../core/columns.ts';
 import { Failure } from '../../core/errors.ts';
 import { padBatch } from '../../core/pad-batch.ts';
-import type { InputBinding, TensorSpec } from '../../core/signature.ts';
+import type { TensorSpec } from '../../core/signature.ts';
 import { sliceBatch } from '../../core/slice-rows.ts';
 import type { Session, SessionOptions } from '../runtime.ts';
-import { columnPacker } from './column-tensors.ts';
+import { roundedToHalf } from './half-precision.ts';
+import { type Feeds, inputFeeder } from './input-feeders.ts';
 import { predictionColumn } from './prediction-columns.ts';
 import type { RewrittenModel } from './rewrite-graph.ts';
+import { unreadableTexts } from './unreadable-texts.ts';
 
 export interface LoadRequest {
   /** For messages. */
@@ -46,16 +48,19 @@ export async function loadSession(request: LoadRequest, options: SessionOptions)
         const tensor = results[fetchOf(output.output)];
         if (tensor === undefined)
           throw new Failure('MODEL_UNSUPPORTED', `The model gave nothing in its output '${output.output}'.`);
-        const { data, dims } = tensor;
+        const { dims } = tensor;
+        const data = tensor.data as Values;
+        const halved = request.model.outputNames.has(output.output);
         return predictionColumn(
           output,
-          { data: data as Values, dims },
+          { data: halved ? roundedToHalf(data) : data, dims },
           batch.rows,
           request.declared.get(output.output),
         );
       });
-      if (batch.rows === records.rows) return { columns, rejects: [] };
-      return { columns: sliceBatch({ ...batch, columns }, 0, records.rows).columns, rejects: [] };
+      const rejects = unreadableTexts(records);
+      if (batch.rows === records.rows) return { columns, rejects };
+      return { columns: sliceBatch({ ...batch, columns }, 0, records.rows).columns, rejects };
     },
 
     [Symbol.asyncDispose]: () => session.release(),
@@ -139,74 +144,4 @@ function words(error: unknown): string {
 /** To 300 characters: the message becomes that of a reject. */
 function cut(message: string): string {
   return message.length <= 300 ? message : `${message.slice(0, 299)}…`;
-}
-
-type Feeds = Record<string, Ort.Tensor>;
-
-/** Puts one input's tensor into `feeds`; returns the index of the next input's first column. */
-type Feeder = (batch: RecordBatch, at: number, feeds: Feeds) => number;
-
-function inputFeeder(ort: typeof Ort, input: InputBinding, model: RewrittenModel): Feeder {
-  const count = input.columns.length;
-  const name = model.inputNames.get(input.input) ?? input.input;
-  // The graph casts what it takes as float16.
-  const type = input.type === 'float16' ? 'float32' : input.type;
-  const { list } = input;
-  if (list !== undefined) {
-    return (batch, at, feeds) => {
-      const { values, dims } = listTensor(batch, at, input.type, list);
-      feeds[name] = new ort.Tensor(type, values as never, dims);
-      return at + 1;
-    };
-  }
-  if (count === 1) {
-    const ones = new Array<number>(input.rank - 1).fill(1);
-    return (batch, at, feeds) => {
-      const values = columnValues(batch, at, input.type);
-      feeds[name] = new ort.Tensor(type, values as never, [batch.rows, ...ones]);
-      return at + 1;
-    };
-  }
-  const pack = columnPacker(input.type);
-  return (batch, at, feeds) => {
-    for (let i = 0; i < count; i++) columnValues(batch, at + i, input.type);
-    feeds[name] = new ort.Tensor(type, pack(batch.columns, at, count, batch.rows) as never, [
-      count,
-      batch.rows,
-    ]);
-    return at + count;
-  };
-}
-
-/** A column that is not what the binding says is the caller's bug. */
-function columnValues(batch: RecordBatch, at: number, type: ElementType): Values {
-  const column = batch.columns[at];
-  if (column?.type !== type || column.values.length !== batch.rows) {
-    throw new Error(
-      `column ${at} is ${column?.type} of ${column?.values.length} values, not ${type} of ${batch.rows}`,
-    );
-  }
-  return column.values;
-}
-
-/** The lists of a column as one tensor; that they are of one length is the reader's promise. */
-function listTensor(
-  { rows, columns }: RecordBatch,
-  at: number,
-  type: ElementType,
-  list: readonly (number | null)[],
-): { values: Values; dims: number[] } {
-  const column = columns[at];
-  const { offsets, values } = column ?? {};
-  if (column?.type !== type || offsets === undefined || values === undefined || offsets.length !== rows + 1)
-    throw new Error(`column ${at} is ${column?.type}, not lists of ${type}`);
-  const [first = 0, second = 0] = offsets;
-  const length = second - first;
-  for (let row = 0; row < rows; row += 1) {
-    if ((offsets[row + 1] as number) - (offsets[row] as number) !== length)
-      throw new Error(`column ${at} has lists of several lengths`);
-  }
-  const fixed = list.reduce<number>((all, dim) => all * (dim ?? 1), 1);
-  const used = (values as NumericValues).subarray(first, first + rows * length);
-  return { values: used, dims: [rows, ...list.map((dim) => dim ?? length / fixed)] };
 }
