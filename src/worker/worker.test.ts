@@ -6,10 +6,10 @@ import type { DataEngine } from '../data/engine.ts';
 import type { Session } from '../runtimes/runtime.ts';
 import { runWorker, type WorkerDeps } from './worker.ts';
 
-const bound = {
-  binding: { inputs: [], outputs: [] },
-  signature: { inputs: [], outputs: [] },
-} as object as BoundJob;
+const CONTEXT = {
+  batchSize: 10,
+  bound: { binding: { inputs: [], outputs: [] }, signature: { inputs: [], outputs: [] } },
+} as unknown as WorkerContext;
 
 /** Starts, and then meets what `deps` says; tells whether the keeper's thread was let go, which would hold the process. */
 async function outcomeOf(deps: Partial<WorkerDeps>): Promise<{ error: unknown; keeperClosed: boolean }> {
@@ -19,7 +19,7 @@ async function outcomeOf(deps: Partial<WorkerDeps>): Promise<{ error: unknown; k
     drain: new AbortController().signal,
     random: { bytes: (n) => new Uint8Array(n), float: () => 0 },
     link: {
-      context: async () => ({ kind: 'context', context: { batchSize: 10, bound } as WorkerContext }),
+      context: async () => ({ kind: 'context', context: CONTEXT }),
       claim: async () => {
         throw new Failure('DISK_FULL', 'No space is left for the state.');
       },
