@@ -129,7 +129,15 @@ describe('columns that do not fit the model', () => {
     const bench = shop.bench('names');
     writeFileSync(join(bench.folder, 'm.onnx'), linearModel([1, 2, 3]));
     const result = await bench.run({ features: null });
-    expectRefused(result, { exit: 2, code: 'MODEL_BINDING', names: ['features', 'input.features'] });
+    const error = expectRefused(result, {
+      exit: 2,
+      code: 'MODEL_BINDING',
+      names: ['features', 'input.features'],
+    });
+    expect(error.details?.slice(0, 2)).toEqual([
+      'inputs of the model        columns of the input',
+      'features  float32 [N, 3]   id  BIGINT',
+    ]);
     expectNothingAt(bench.out);
   });
 
