@@ -44,6 +44,7 @@ test.concurrent('a classifier: best class and its probability, a column for each
     columns: { label: 'predicted' },
     flatten: { probability: 'p_' },
     argmax: { probability: { label: 'best', score: 'p' } },
+    top_k: { probability: { k: 2, labels: 'order' } },
     threshold: { sure: { output: 'probability[yes]', at_least: 0.9 } },
     constants: {
       region: 'EU\'s "best" — ☃',
@@ -62,6 +63,7 @@ test.concurrent('a classifier: best class and its probability, a column for each
     'p_yes',
     'best',
     'p',
+    'order',
     'sure',
     'region',
     'batch',
@@ -75,6 +77,7 @@ test.concurrent('a classifier: best class and its probability, a column for each
     expect(row.p_no).toBeCloseTo(1 - yes, 5);
     // A tie, in the middle, goes to the class that the model names first.
     expect(row.best).toBe(i > 4 ? 'yes' : 'no');
+    expect(row.order).toEqual(i > 4 ? ['yes', 'no'] : ['no', 'yes']);
     expect(row.p).toBe(Math.max(row.p_yes as number, row.p_no as number));
     expect(row.sure).toBe((row.p_yes as number) >= 0.9);
     expect(row).toMatchObject({ region: 'EU\'s "best" — ☃', batch: '7', job: id });
@@ -130,6 +133,18 @@ test.concurrent('a record with a NaN among its scores is rejected, though only i
   expect(
     await sql(`SELECT best, isnan(p) AS n FROM read_parquet('${bench.folder}/all/*.parquet') WHERE id = 3`),
   ).toEqual([{ best: '0', n: true }]);
+});
+
+test.concurrent('texts of classes stay with their rows where records in between are rejected or filtered', async () => {
+  const output = { argmax: { probability: 'best' }, top_k: { probability: { k: 1, labels: 'top' } } };
+  const bench = await job('gaps', 'classifier', output, `CASE WHEN i = 3 THEN 'nan'::FLOAT ELSE i - 4 END`);
+  expectCompleted(await bench.run({ 'error-budget': '1', where: 'id <> 6' }, { file: 'job.json' }));
+  expect(await published(bench.out)).toEqual(
+    [0, 1, 2, 4, 5, 7, 8, 9].map((i) => {
+      const best = i > 4 ? 'yes' : 'no';
+      return { id: String(i), best, top: [best] };
+    }),
+  );
 });
 
 test.concurrent('a constant that has the name of a class is refused before anything is scored', async () => {

@@ -103,6 +103,11 @@ export interface OutputColumn {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: 'scalar' | 'list';
+  /**
+   * Of an int32 column: its values are places in this list, from 1, and the part gets the texts. For 2 M rows that saves
+   * more than half of the writing: no text crosses over from JavaScript.
+   */
+  readonly labels?: readonly string[];
 }
 
 export interface RejectedRow {

@@ -2,7 +2,14 @@ import duckdb, { type Connection } from '@duckdb/node-bindings';
 import { Failure } from '../core/errors.ts';
 import { queryJson, quoteName, quotePath, quoteText } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
-import type { RejectedRow, ShardRequest, ShardSegment, WriteRequest, WrittenPart } from './engine.ts';
+import type {
+  OutputColumn,
+  RejectedRow,
+  ShardRequest,
+  ShardSegment,
+  WriteRequest,
+  WrittenPart,
+} from './engine.ts';
 import { nameCorruptFile } from './name-corrupt-file.ts';
 import type { Bridge, Feed } from './native-bridge.ts';
 import { placer } from './prediction-feed.ts';
@@ -40,11 +47,12 @@ export async function writePart(
   const shifted = `s.off IS DISTINCT FROM p.poff${segments.length > 1 ? ' OR s.seg IS DISTINCT FROM p.pseg' : ''}`;
   const selected = [
     ...passed.map(({ name, inner, outer }) => `${outer ?? inner?.as} AS ${quoteName(name)}`),
-    ...outputs.map(({ name }, index) =>
-      index === 0
-        ? `CASE WHEN ${shifted} THEN error('rows are out of step') ELSE p0 END AS ${quoteName(name)}`
-        : `p${index} AS ${quoteName(name)}`,
-    ),
+    ...outputs.map((output, index) => {
+      const value = outputValue(output, `p${index}`);
+      return index === 0
+        ? `CASE WHEN ${shifted} THEN error('rows are out of step') ELSE ${value} END AS ${quoteName(output.name)}`
+        : `${value} AS ${quoteName(output.name)}`;
+    }),
     // No value of these crosses over from JavaScript, and Parquet keeps one of them per row group.
     ...constants.map(
       ({ column, type, value }) => `${quoteText(String(value))}::${type} AS ${quoteName(column)}`,
@@ -57,7 +65,7 @@ export async function writePart(
   const plain =
     request.key !== undefined &&
     passed.every(({ name }) => NUMERIC.test(types.get(name) ?? '')) &&
-    outputs.every(({ type }) => NUMERIC_ELEMENTS.test(type));
+    outputs.every(({ type, labels }) => NUMERIC_ELEMENTS.test(type) && labels === undefined);
   await copy(
     bridge,
     feed,
@@ -65,6 +73,12 @@ export async function writePart(
      FROM (${scanSql(segments, scan)}) s POSITIONAL JOIN (SELECT ${unnested} FROM ${bridge.feedFunction}()) p${gaps ? ' WHERE ok' : ''}`,
     { path, rows, segments, scan, options: plain ? `${PART_FORMAT}, ${NO_DICTIONARY}` : PART_FORMAT },
   );
+}
+
+function outputValue({ shape, labels }: OutputColumn, predicted: string): string {
+  if (labels === undefined) return predicted;
+  const texts = `[${labels.map(quoteText).join(', ')}]`;
+  return shape === 'scalar' ? `${texts}[${predicted}]` : `list_select(${texts}, ${predicted})`;
 }
 
 /**

@@ -135,6 +135,16 @@ test.each(['gzip', 'zstd'] as const)('compressed by %s, in the order of the rows
   }
 });
 
+test('a value that cannot be read back fails by its file, instead of being published as another', async () => {
+  const late = `SELECT 1 AS id, '290000-12-31 23:59:59.999999+00'::TIMESTAMPTZ AS v`;
+  for (const format of [CSV, JSONL]) {
+    await expect(written(late, format)).rejects.toMatchObject({
+      code: 'ACCOUNTING',
+      message: expect.stringContaining('its values are others'),
+    });
+  }
+});
+
 test('a number of rows other than the ledger has fails, and nothing is taken for written', async () => {
   const from = await fixture.parquet('short.parquet', 'SELECT 1 AS id');
   const request = { from, to: join(fixture.folder, 'short.csv'), format: CSV, rows: 2 };

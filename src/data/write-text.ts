@@ -12,13 +12,11 @@ import { comparedType, csvField, csvHead, isText, jsonLine } from './text-sql.ts
  * by the engine's limit, whatever the size of the file. Reading back costs about a fifth of the writing.
  */
 export async function writeText(connection: Connection, request: TextRequest): Promise<void> {
-  const { from, to, rows } = request;
+  const { from, to } = request;
   try {
     const columns = await columnsOf(connection, from);
     refuseUncarried(request, columns);
-    const result = await duckdb.query(connection, copySql(request, columns));
-    const written = duckdb.rows_changed(result);
-    if (written !== rows) throw differs(request, `${written} rows were written instead of ${rows}`);
+    await duckdb.query(connection, copySql(request, columns));
     await readBack(connection, request, columns);
   } catch (error) {
     throw duckdbFailure(error, { reads: [from], writes: to });

@@ -4,7 +4,7 @@ import { bindOutputs } from '../core/bind-outputs.ts';
 import type { Column, ElementType, Values } from '../core/columns.ts';
 import type { OutputTransforms } from '../core/output-transforms.ts';
 import type { ModelSignature, OutputSpec } from '../core/signature.ts';
-import { outputPlan } from './derive-outputs.ts';
+import { outputPlan, storedColumns } from './derive-outputs.ts';
 
 /** Few distinct numbers, so that ties are common; all that a model can answer. */
 const score = fc.constantFrom(0, -0, 1, -1, 0.5, 0.7, 1e38, -1e38, 1e-45, Infinity, -Infinity, Number.NaN);
@@ -65,10 +65,18 @@ function run(
   const before = whole.values.slice();
   const derived = plan.derive(given, table.length);
   expect(whole.values).toEqual(before);
-  expect(derived.map(({ name, type }) => [name, type])).toEqual(
-    bound.map(({ column, type }) => [column, type]),
+  const stored = storedColumns({ inputs: [], outputs: bound });
+  expect(derived.map(({ name, type }) => [name, type])).toEqual(stored.map(({ name, type }) => [name, type]));
+  return Object.fromEntries(
+    derived.map((column, index) => {
+      const { labels } = stored[index] ?? {};
+      const values =
+        labels === undefined
+          ? column.values
+          : Array.from(column.values as Int32Array, (place) => labels[place - 1] ?? '');
+      return [column.name, rowsOf({ ...column, values }, table.length)];
+    }),
   );
-  return Object.fromEntries(derived.map((column) => [column.name, rowsOf(column, table.length)]));
 }
 
 /** NaN first, then from great to small; ties in the order of the classes. */

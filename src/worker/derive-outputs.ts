@@ -1,12 +1,13 @@
 import { type Column, ELEMENT_ARRAYS, type ElementType, type Values } from '../core/columns.ts';
 import { Failure } from '../core/errors.ts';
 import type { Binding, ModelSignature, OutputBinding } from '../core/signature.ts';
+import type { OutputColumn } from '../data/engine.ts';
 import { best, softmax, topK } from './rank-scores.ts';
 
 export interface OutputPlan {
   /** What the model is asked for: each output as it is, however many columns are made of it. */
   readonly fetched: readonly OutputBinding[];
-  /** The columns to publish, in the order of the binding, from the columns of `fetched`, which stay as they are. */
+  /** The columns to publish, as `storedColumns` describes them, from the columns of `fetched`, which stay as they are. */
   derive(columns: readonly Column[], rows: number): readonly Column[];
 }
 
@@ -30,6 +31,21 @@ export function outputPlan({ outputs }: Binding, signature: ModelSignature): Out
       return outputs.map((output, index) => published(output, sources[index] as number, steps, rows));
     },
   };
+}
+
+/** What the part writer is to make of the columns of `derive`. */
+export function storedColumns({ outputs }: Binding): OutputColumn[] {
+  return outputs.map((output) => {
+    const { column: name, type, shape } = output;
+    const labels = textLabels(output);
+    return labels === null ? { name, type, shape } : { name, type: 'int32', shape, labels };
+  });
+}
+
+/** Texts that stand for classes cross over as their places in the list of labels. Null: the column holds no such. */
+function textLabels({ derived, type, labels }: OutputBinding): readonly string[] | null {
+  const ranked = derived?.give.kind === 'argmax' || derived?.give.kind === 'top_k';
+  return ranked && type === 'string' && labels !== undefined ? labels.map(String) : null;
 }
 
 /** The output as the model gives it: whole where it has to be compared with its neighbours. */
@@ -96,7 +112,8 @@ function published(output: OutputBinding, source: number, steps: Steps, rows: nu
       const ranking = steps.ranking(source, probabilities, give.kind === 'top_k' ? give.k : null);
       const values =
         give.of === 'labels' ? labelsAt(ranking.positions, output) : scoresAt(ranking, scores, rows);
-      return { name, type, values, ...(give.kind === 'top_k' ? { offsets: ranking.offsets } : {}) };
+      const stored = textLabels(output) === null ? type : 'int32';
+      return { name, type: stored, values, ...(give.kind === 'top_k' ? { offsets: ranking.offsets } : {}) };
     }
   }
 }
@@ -138,10 +155,7 @@ function labelsAt(positions: Int32Array, { output, type, labels }: OutputBinding
       { place: { field: output } },
     );
   }
-  if (type === 'string') {
-    const texts = labels.map(String);
-    return Array.from(positions, (position) => texts[position] as string);
-  }
+  if (type === 'string') return positions.map((position) => position + 1);
   const numbers = BigInt64Array.from(labels, BigInt);
   const values = new BigInt64Array(positions.length);
   for (let at = 0; at < values.length; at += 1) values[at] = numbers[positions[at] as number] as bigint;

@@ -4,11 +4,11 @@ import type { Completion, Lease, StoredFile, Timings } from '../core/lease.ts';
 import type { Clock } from '../core/ports.ts';
 import { type RowRange, rangeRows, type Segment, segmentsOf } from '../core/snapshot.ts';
 import type { WorkerContext } from '../core/wire.ts';
-import type { DataEngine, OutputColumn, RejectedRow, ShardReader, ShardSegment } from '../data/engine.ts';
+import type { DataEngine, RejectedRow, ShardReader, ShardSegment } from '../data/engine.ts';
 import type { Session } from '../runtimes/runtime.ts';
 import type { StagedObject, Storage } from '../storage/storage.ts';
 import type { BatchSize } from './batch-size.ts';
-import type { OutputPlan } from './derive-outputs.ts';
+import { type OutputPlan, storedColumns } from './derive-outputs.ts';
 import type { HeldLease } from './lease-keeper.ts';
 import { scoreBatch } from './score-batch.ts';
 
@@ -163,7 +163,7 @@ async function writePart(
   try {
     written = await reader.write({
       end,
-      outputs: outputColumns(context),
+      outputs: storedColumns(context.bound.binding),
       constants: context.bound.binding.constants ?? [],
       partPath: part.path,
       rejectsPath: rejects.path,
@@ -213,10 +213,6 @@ async function sealOrDiscard(
   }
   const { sizeBytes, sha256 } = await object.seal();
   return { key, rows, sizeBytes, sha256 };
-}
-
-export function outputColumns(context: WorkerContext): OutputColumn[] {
-  return context.bound.binding.outputs.map(({ column, type, shape }) => ({ name: column, type, shape }));
 }
 
 function fileOf(context: WorkerContext, segment: Segment): WorkerContext['snapshot']['files'][number] {
