@@ -66,13 +66,17 @@ test('bash offers the ids of jobs, and nothing bad happens where there are none'
   expect(offered('show', '').toSorted()).toEqual([job?.jobId, 'latest'].toSorted());
 });
 
-test.each(['zsh', 'fish'])(
-  'the script for %s is well-formed, where that shell is installed to say so',
-  (shell) => {
+/** How each shell says what it thinks of its script. */
+const CHECKS: readonly (readonly [shell: string, args: readonly string[]])[] = [
+  ['zsh', ['-f', '-c', `compdef() { :; }; source '${home}/completion.zsh'`]],
+  ['fish', ['-N', '-c', `source '${home}/completion.fish'`]],
+];
+
+test.each(CHECKS)(
+  'the script for %s is taken without complaint, where that shell is installed',
+  (shell, args) => {
     expect(scripts[shell]).toContain('results');
-    const { status, stderr, error } = spawnSync(shell, ['-n', join(home, `completion.${shell}`)], {
-      encoding: 'utf8',
-    });
+    const { status, stderr, error } = spawnSync(shell, args, { cwd: home, env, encoding: 'utf8' });
     if (error === undefined) expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   },
 );

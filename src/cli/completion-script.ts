@@ -118,7 +118,7 @@ complete -o bashdefault -o default -F _${program} ${program}`;
 }
 
 function zsh(program: string, commands: readonly CommandWords[]): string {
-  const described = (text: string) => text.replaceAll("'", "'\\''").replace(/[[\]:\\]/g, '\\$&');
+  const described = (text: string) => text.replace(/[[\]:\\]/g, '\\$&').replaceAll("'", "'\\''");
   const action = (value: Expected): string => {
     if (value === 'job') return `_${program}_jobs`;
     if (value === 'job-or-path') return `_${program}_jobs_or_files`;
@@ -160,7 +160,7 @@ function fish(program: string, commands: readonly CommandWords[]): string {
   const quoted = (text: string) => `'${text.replace(/['\\]/g, '\\$&')}'`;
   const words = (value: Expected): string => {
     if (value === 'job') return ` -xa '(_${program}_jobs)'`;
-    if (value === 'job-or-path') return ` -ra '(_${program}_jobs)'`;
+    if (value === 'job-or-path') return ` -Fa '(_${program}_jobs)'`;
     if (value === 'path') return ' -rF';
     return value === 'anything' ? ' -x' : ` -xa ${quoted(value.words.join(' '))}`;
   };
@@ -168,9 +168,7 @@ function fish(program: string, commands: readonly CommandWords[]): string {
     const seen = `complete -c ${program} -n '__fish_seen_subcommand_from ${name}'`;
     return [
       `complete -c ${program} -n __fish_use_subcommand -xa ${name} -d ${quoted(summary)}`,
-      ...(argument === 'anything'
-        ? []
-        : [`${seen}${argument === 'path' ? ' -F' : words(argument).replace(' -r', ' ')}`]),
+      ...(argument === 'anything' ? [] : [`${seen}${argument === 'path' ? ' -F' : words(argument)}`]),
       ...options.map(
         ({ long, short, description, value }) =>
           `${seen} -l ${long.slice(2)}${short === undefined ? '' : ` -s ${short.slice(1)}`}${value === null ? '' : words(value)} -d ${quoted(description)}`,

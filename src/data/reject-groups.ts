@@ -34,8 +34,8 @@ export interface RejectGroups {
 }
 
 /**
- * Bounds of the work, so that a job with millions of rejects is shown as quickly as one with ten: opening 1,000 files
- * takes 0.3 s, counting the codes of 10 M rows 0.1 s, comparing the messages of 100,000 rows 0.1 s.
+ * Bounds of the work, so that a job with millions of rejects is shown about as quickly as one with ten. Measured: 10 M rows
+ * in 20 files 0.5 s, 1,000 files of one row 0.9 s, of one core.
  */
 const MOST_FILES = 1_000;
 const MOST_COMPARED = 100_000;
@@ -89,7 +89,7 @@ export async function groupRejects(files: readonly RejectFile[], key: string | n
 const SHAPE = `regexp_replace(message, ${quoteText(String.raw`(^|[^\w.])[-+]?\d[\d.,]*(e[-+]?\d+)?`)}, ${quoteText(String.raw`\1#`)}, 'gi')`;
 
 function scan(paths: readonly string[]): string {
-  return `read_parquet([${paths.map(quotePath).join(', ')}], hive_partitioning = false, union_by_name = true)`;
+  return `read_parquet([${paths.map(quotePath).join(', ')}], hive_partitioning = false)`;
 }
 
 /** As many files as hold the first rows. */
