@@ -24,7 +24,12 @@ async function openManager() {
   await sql(
     `COPY (SELECT i AS id, i::FLOAT AS a, (10 * i)::FLOAT AS b FROM range(10) t(i)) TO '${home}/in.parquet' (FORMAT parquet)`,
   );
-  const local = createLocalCompute({ program: thisProgram(), storageRoot: '/', scratch: join(home, 'scratch'), slots: 1 });
+  const local = createLocalCompute({
+    program: thisProgram(),
+    storageRoot: '/',
+    scratch: join(home, 'scratch'),
+    slots: 1,
+  });
   const gate = Promise.withResolvers<void>();
   const compute: Compute = {
     ...local,

@@ -9,11 +9,13 @@ import type { Lease } from '../src/core/lease.ts';
 import type { TaskJob, WorkerContext } from '../src/core/wire.ts';
 import { createDataEngine } from '../src/data/duckdb-engine.ts';
 import { pin } from '../src/manager/tasks/pin.ts';
-import { createLocalRegistry, sha256OfFile } from '../src/registry/local/local-registry.ts';
+import { createLocalRegistry } from '../src/registry/local/local-registry.ts';
+import { sha256OfFile } from '../src/registry/model-bytes.ts';
 import { onnx } from '../src/runtimes/onnx/onnx-runtime.ts';
 import { type JobSpec, parseJobSpec } from '../src/spec/job-spec.ts';
 import { createLocalStorage } from '../src/storage/local.ts';
 import { batchSizeOf } from '../src/worker/batch-size.ts';
+import { outputPlan } from '../src/worker/derive-outputs.ts';
 import { scoreShard } from '../src/worker/score-shard.ts';
 import { pythonEnvironment } from './python-environment.ts';
 import { startCli } from './support/cli.ts';
@@ -123,12 +125,13 @@ async function scoreHere(folder: string, each: ModelCase): Promise<string> {
   const registry = createLocalRegistry({ companionsOf: onnx.companions });
   const signal = new AbortController().signal;
   const modelSha256 = await sha256OfFile(spec.model_id);
-  const job = { spec, modelSha256, modelStore: `${each.name}.models` } as unknown as TaskJob;
+  const job = { spec, modelSha256, registered: null, modelStore: `${each.name}.models` } as unknown as TaskJob;
   const { snapshot, bound } = await pin(job, { storage, engine, registry, runtime: onnx }, signal);
   const path = await storage.localPath(bound.model.key);
+  const plan = outputPlan(bound.binding, bound.signature);
   await using session = await onnx.open(
     { path, sha256: modelSha256 },
-    { binding: bound.binding, threads: 1 },
+    { binding: { ...bound.binding, outputs: plan.fetched }, threads: 1 },
     signal,
   );
   const context: WorkerContext = {
@@ -168,6 +171,7 @@ async function scoreHere(folder: string, each: ModelCase): Promise<string> {
     context,
     engine,
     session,
+    plan,
     storage,
     clock: systemClock,
     batchSize: batchSizeOf(Math.min(64, bound.binding.batchRows ?? 64)),

@@ -64,7 +64,10 @@ export function openOutput(settings: OutputSettings): Output {
     },
     failed: (failure) => {
       if (json) write.raw(`${visibleJson({ event: 'error', error: failure.toJSON() })}\n`);
-      else write.err(`${[`${paint('bad', failure.code)}: ${failure.message}`, ...belowMessage(failure)].join('\n')}\n`);
+      else
+        write.err(
+          `${[`${paint('bad', failure.code)}: ${failure.message}`, ...belowMessage(failure)].join('\n')}\n`,
+        );
     },
   };
 }

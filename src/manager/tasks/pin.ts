@@ -74,12 +74,14 @@ export async function pin(
   return { snapshot: { ...snapshot, columns }, bound: { model, signature, binding, where, key, include } };
 }
 
-/** Key and names of outputs that the model's version stands in with, where the specification says nothing. */
+/** Key and names of outputs that the model's version stands in with, where the specification says nothing of them. */
 function withDefaults(spec: JobSpec, { key, outputs }: ModelContract): JobSpec {
+  const { columns, flatten, argmax, top_k, threshold } = spec.output;
+  const silent = [columns, flatten, argmax, top_k, threshold].every((said) => said === undefined);
   return {
     ...spec,
     input: { ...(key === undefined ? {} : { key }), ...spec.input },
-    output: { ...(outputs === undefined ? {} : { columns: outputs }), ...spec.output },
+    output: { ...spec.output, ...(silent && outputs !== undefined ? { columns: outputs } : {}) },
   };
 }
 
