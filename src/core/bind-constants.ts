@@ -1,4 +1,5 @@
 import type { PinnedModel } from './bound.ts';
+import { versionText } from './model-version.ts';
 import type { JobFact, OutputTransforms } from './output-transforms.ts';
 import type { ConstantColumn } from './signature.ts';
 
@@ -23,9 +24,9 @@ export function bindConstants(
   }));
 }
 
-/** A model that is a plain file has no version but its bytes: the first 12 hex digits of its SHA-256. */
-function versionOf({ sha256 }: PinnedModel): string {
-  return sha256.slice(0, 12);
+/** `churn@3`; a model that is a plain file has no version but its bytes: the first 12 hex digits of its SHA-256. */
+function versionOf({ sha256, registered }: PinnedModel): string {
+  return registered === undefined ? sha256.slice(0, 12) : versionText(registered);
 }
 
 function literal(value: string | number | boolean): Omit<ConstantColumn, 'column'> {
