@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../src/cli/system-ports.ts';
 import type { Lease } from '../src/core/lease.ts';
-import type { TaskJob, WorkerContext } from '../src/core/wire.ts';
+import type { TaskJob, TaskWork, WorkerContext } from '../src/core/wire.ts';
 import { createDataEngine } from '../src/data/duckdb-engine.ts';
 import { pin } from '../src/manager/tasks/pin.ts';
 import { createLocalRegistry } from '../src/registry/local/local-registry.ts';
@@ -125,8 +125,18 @@ async function scoreHere(folder: string, each: ModelCase): Promise<string> {
   const registry = createLocalRegistry({ companionsOf: onnx.companions });
   const signal = new AbortController().signal;
   const modelSha256 = await sha256OfFile(spec.model_id);
-  const job = { spec, modelSha256, registered: null, modelStore: `${each.name}.models` } as unknown as TaskJob;
-  const { snapshot, bound } = await pin(job, { storage, engine, registry, runtime: onnx }, signal);
+  const job = {
+    spec,
+    modelSha256,
+    registered: null,
+    modelStore: `${each.name}.models`,
+  } as unknown as TaskJob;
+  const work = { job, lease: { fence: 1 } } as unknown as TaskWork;
+  const { snapshot, bound } = await pin(
+    work,
+    { storage, engine, registry, runtime: onnx, parallelFiles: 1 },
+    signal,
+  );
   const path = await storage.localPath(bound.model.key);
   const plan = outputPlan(bound.binding, bound.signature);
   await using session = await onnx.open(

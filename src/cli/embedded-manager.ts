@@ -13,8 +13,8 @@ import { createEmbeddedRegistry } from '../registry/embedded/embedded-registry.t
 import { createLocalRegistry } from '../registry/local/local-registry.ts';
 import { runtimes } from '../runtimes/runtimes.ts';
 import { createFilesSink } from '../sinks/files/files-sink.ts';
-import { parquetSource } from '../sources/files/parquet-source.ts';
 import { refuseOverlap } from '../sources/files/refuse-overlap.ts';
+import { sources } from '../sources/sources.ts';
 import { acquireManagerLock } from '../state/sqlite/manager-lock.ts';
 import { openLedger } from '../state/sqlite/open-ledger.ts';
 import { createLocalStorage } from '../storage/local.ts';
@@ -106,10 +106,10 @@ export async function openEmbeddedManager(
       }),
     }),
     checkSourceUnchanged: (spec, snapshot) =>
-      parquetSource.checkUnchanged({ paths: spec.input.path }, snapshot, storage),
-    inputBytes: (spec) => parquetSource.sizeBytes({ paths: spec.input.path }),
+      sources[spec.input.source].checkUnchanged(spec.input, snapshot, storage),
+    inputBytes: (spec) => sources[spec.input.source].sizeBytes(spec.input),
     checkDestination: async (spec, jobId, adopt) => {
-      await refuseOverlap(spec.input.path, spec.output.path);
+      await refuseOverlap(spec.input.path, sources[spec.input.source].folderPattern, spec.output.path);
       await sink.check({ spec, jobId, adopt });
     },
     discardAtDestination: (spec, jobId) => sink.discard({ spec, jobId }),

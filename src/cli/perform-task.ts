@@ -46,8 +46,10 @@ export async function performTask(
     await storage.localPath(job.workspace),
     spec.output.path,
   ];
+  const materialises = lease.kind === 'pin' && spec.input.source !== 'parquet';
+  const threads = materialises ? Math.min(availableParallelism(), spec.config.parallelism) : 1;
   const engine: DataEngine = await createDataEngine({
-    threads: threadsFor(work),
+    threads,
     memoryLimitMb: MEMORY_MB,
     tempDir: scratch.path,
     allowed: folders,
@@ -60,8 +62,8 @@ export async function performTask(
             ? createLocalRegistry({ companionsOf: runtimes.onnx.companions })
             : embeddedFetcher;
         const { snapshot, bound } = await pin(
-          job,
-          { storage, engine, registry, runtime: runtimes.onnx },
+          work,
+          { storage, engine, registry, runtime: runtimes.onnx, parallelFiles: threads },
           signal,
         );
         await sink.checkColumns({ jobId: job.jobId, spec }, outputSchema(snapshot.columns, bound), {

@@ -229,12 +229,14 @@ function fits(columnType: string, type: ElementType): boolean {
 function cannotFeed(input: TensorSpec, column: SourceColumn, why?: string): Failure {
   return new Failure(
     'COLUMN_TYPE',
-    `Column '${column.name}' is ${column.type}, which cannot feed the model's input '${input.name}' of ${input.type} ${shapeText(input.shape)}.${why === undefined ? '' : ` ${why}`}`,
+    `Column '${column.name}' is ${column.type}${column.typeReason === undefined ? '' : ` (because of ${column.typeReason})`}, which cannot feed the model's input '${input.name}' of ${input.type} ${shapeText(input.shape)}.${why === undefined ? '' : ` ${why}`}`,
     { place: { field: column.name }, next: whatToDo(column, input.type) },
   );
 }
 
-function whatToDo({ name, type }: SourceColumn, wanted: ElementType): string {
+function whatToDo({ name, type, typeReason }: SourceColumn, wanted: ElementType): string {
+  if (typeReason !== undefined)
+    return `Declare input.types: {${name}: DOUBLE}, and such lines are rejected; or say what is null with input.null.`;
   if (/^(DATE|TIME)/.test(type))
     return `A time is no number: make one of it in the input as in training, such as epoch(${name}) or date_diff('day', ${name}, ...).`;
   if (type === 'VARCHAR')

@@ -47,7 +47,7 @@ export const ERROR_CODES = {
   },
   SOURCE_CORRUPT: {
     scope: 'job',
-    meaning: 'An input file is not a complete, well-formed Parquet file.',
+    meaning: 'An input file is damaged, or not of the kind that `input.source` says.',
     next: 'Write the file again, or take it out of the input.',
   },
   SOURCE_CHANGED: {
@@ -155,6 +155,11 @@ export const ERROR_CODES = {
   },
 
   // Records: the codes of rejects
+  ROW_MALFORMED: {
+    scope: 'record',
+    meaning: 'A line of a CSV or JSON Lines file is no record of the table; the message names the line.',
+    next: 'Correct the line; the rejects show its text.',
+  },
   NULL_FEATURE: {
     scope: 'record',
     meaning: 'A feature of the record is null.',

@@ -47,6 +47,7 @@ const EXITS: Readonly<Record<ErrorCode, ExitCode>> = {
   MODEL_FAILED: 1,
   MODEL_TIMEOUT: 1,
   OUT_OF_MEMORY: 1,
+  ROW_MALFORMED: 1,
   NULL_FEATURE: 1,
   FEATURE_NOT_EXACT: 1,
   FEATURE_LENGTH: 1,

@@ -15,6 +15,24 @@ export interface SnapshotFile {
   readonly rows: number;
   /** Rows of each row group, in order: shards are cut at their borders where there are any. */
   readonly rowGroups: readonly number[];
+  /** The file that this one was made from, record by record, if the input is not Parquet. */
+  readonly original?: OriginalFile;
+  /** Columns that the folders on the file's path give and the file has not, with their value as text. */
+  readonly partition?: Readonly<Record<string, string | null>>;
+}
+
+/** A file of the input that was materialised: row n of the Parquet file is record n of this one. */
+export interface OriginalFile {
+  /** Absolute, as the machine that pinned it sees it. */
+  readonly path: string;
+  /** Storage key: what stands in the output's `source_file` when there is no key column. */
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** Modification time in nanoseconds since the epoch, as a decimal string. */
+  readonly mtimeNs: string;
+  readonly sha256: string;
+  /** Records that are malformed: rows of the Parquet file with the columns of `malformed-columns.ts`. */
+  readonly malformed: number;
 }
 
 /** What is compared to notice a change under our feet: before and after each shard, and when a job is resumed. */
@@ -35,6 +53,8 @@ export interface SourceColumn {
   readonly type: string;
   /** True when the files' own statistics prove that no value is null. */
   readonly neverNull: boolean;
+  /** Why a column of a text file is text, where one value among others made it so. */
+  readonly typeReason?: string;
 }
 
 /**

@@ -6,6 +6,7 @@ import { type DuckdbSettings, openDatabase } from './duckdb.ts';
 import type { DataEngine, ShardRequest } from './engine.ts';
 import { type Bridge, createBridge } from './native-bridge.ts';
 import { openShardReader } from './shard-reader.ts';
+import { transcode } from './text/transcode.ts';
 import { writeText } from './write-text.ts';
 
 /** Shards that may be open at once: one being scored, one being written, and room. */
@@ -22,20 +23,36 @@ export async function createDataEngine(settings: DuckdbSettings): Promise<DataEn
   if (describing === undefined) throw new Error('no connection');
   const bridges = scanning.map(createBridge);
   const free: Bridge[] = [...bridges];
+  const waiting: ((bridge: Bridge) => void)[] = [];
+  const giveBack = (bridge: Bridge) => {
+    const next = waiting.shift();
+    if (next === undefined) free.push(bridge);
+    else next(bridge);
+  };
+  const freeBridge = async () =>
+    free.pop() ?? (await new Promise<Bridge>((resolve) => waiting.push(resolve)));
   return {
     describe: (paths, signal) => describeFiles(describing, paths, signal),
     findDuplicate: (paths, column) => findDuplicate(describing, paths, column),
     writeEmptyTable: (path, columns) => writeEmptyTable(describing, path, columns),
     csvHead: (path) => csvHead(describing, path),
     writeText: (request) => writeText(describing, request),
+    async transcode(request, signal) {
+      const bridge = await freeBridge();
+      try {
+        return await transcode(bridge.connection, request, signal);
+      } finally {
+        giveBack(bridge);
+      }
+    },
     async openShard(request) {
       requireTiling(request);
       const bridge = free.pop();
       if (bridge === undefined) throw new Error(`${MAX_OPEN_SHARDS} shards are open already`);
       try {
-        return openShardReader(request, bridge, () => free.push(bridge));
+        return openShardReader(request, bridge, () => giveBack(bridge));
       } catch (error) {
-        free.push(bridge);
+        giveBack(bridge);
         throw error;
       }
     },

@@ -3,6 +3,7 @@ import type { Counts } from '../core/counts.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { ConstantColumn } from '../core/signature.ts';
 import type { RowRange, Segment, SourceColumn } from '../core/snapshot.ts';
+import type { Transcoded, TranscodeRequest } from './text/transcode.ts';
 import type { TextKind } from './text-carries.ts';
 
 /**
@@ -14,6 +15,8 @@ export interface DataEngine extends AsyncDisposable {
    * Fails with SOURCE_CORRUPT, SOURCE_UNREADABLE, SCHEMA_MISMATCH (naming both files and the column).
    */
   describe(paths: readonly string[], signal: AbortSignal): Promise<DescribedFile[]>;
+  /** Turns a text file into Parquet; see data/text/transcode.ts. As many at once as shards may be open (4), the rest wait. */
+  transcode(request: TranscodeRequest, signal: AbortSignal): Promise<Transcoded>;
   /** Opens a row range for scoring. */
   openShard(request: ShardRequest): Promise<ShardReader>;
   /** A value that stands more than once in a column of these files together; null: all are distinct. */
@@ -91,12 +94,21 @@ export interface ShardRequest {
   readonly key?: string;
   /** Columns to pass through to the output, after the key, with their types exactly. */
   readonly include: readonly string[];
+  /** Some file of the job has malformed records: rejects show line and text of theirs, in all shards alike. */
+  readonly showsMalformed?: boolean;
 }
 
 export interface ShardSegment extends Segment {
   readonly path: string;
   /** What stands in the output's `source_file` when there is no key column; `source_row` is the row number in that file. */
   readonly sourceName: string;
+  /**
+   * Path, for messages, of the original of a file with malformed records, which has the columns of
+   * core/malformed-columns.ts. Absent: the file has none.
+   */
+  readonly malformedIn?: string;
+  /** See `SnapshotFile.partition`. */
+  readonly partition?: Readonly<Record<string, string | null>>;
 }
 
 export interface OutputColumn {
@@ -120,7 +132,8 @@ export interface RejectedRow {
 /**
  * Reads the records of one row range in order, and writes the part of what became of them.
  *
- * Records that never reach the model (null feature or key, a value that does not fit the input type, a list of another length) are rejected by
+ * Records that never reach the model (malformed, null feature or key, a value that does not fit the input type, a list of another
+ * length) are rejected by
  * the reader itself; batches hold only records to score, with no null in them.
  */
 export interface ShardReader extends AsyncDisposable {

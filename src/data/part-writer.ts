@@ -1,5 +1,6 @@
 import duckdb, { type Connection } from '@duckdb/node-bindings';
 import { Failure } from '../core/errors.ts';
+import { MALFORMED_COLUMNS } from '../core/malformed-columns.ts';
 import { queryJson, quoteName, quotePath, quoteText } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
 import type {
@@ -14,7 +15,7 @@ import { nameCorruptFile } from './name-corrupt-file.ts';
 import type { Bridge, Feed } from './native-bridge.ts';
 import { placer } from './prediction-feed.ts';
 import { rejectColumns } from './reject-columns.ts';
-import { type Scan, scanSql, sourcePlaceSql } from './scan-sql.ts';
+import { type Scan, scanContext, scanSql, sourcePlaceSql } from './scan-sql.ts';
 
 /**
  * Rows of a row group. Snappy: for 5 M rows of BIGINT and FLOAT, zstd costs 0.55 s where snappy costs 0.31 s.
@@ -58,7 +59,7 @@ export async function writePart(
       ({ column, type, value }) => `${quoteText(String(value))}::${type} AS ${quoteName(column)}`,
     ),
   ];
-  const scan: Scan = { expressions: passed.flatMap(({ inner }) => inner ?? []) };
+  const scan: Scan = { ...scanContext(request), expressions: passed.flatMap(({ inner }) => inner ?? []) };
   const unnested = feed.columns.map(({ name }) => `unnest(${name}) AS ${name}`).join(', ');
   const gaps = feed.columns.some(({ name }) => name === 'ok');
   const types = new Map(request.columns.map(({ name, type }) => [name, type]));
@@ -83,7 +84,7 @@ function outputValue({ shape, labels }: OutputColumn, predicted: string): string
 
 /**
  * Writes the rejected rows, in row order: key (or `source_file`, `source_row`), code, message, attempt, and all columns of
- * the input; a name that is taken gets `_input`. Returns the first five for messages.
+ * the input, then line and text of a malformed record where the job has any; a name that is taken gets `_input`. Returns the first five for messages.
  */
 export async function writeRejects(
   bridge: Bridge,
@@ -101,6 +102,7 @@ export async function writeRejects(
   );
   const originals = stored.filter(({ original }) => original !== key);
   const expressions = originals.map(({ original }, index) => ({ sql: quoteName(original), as: `c${index}` }));
+  const { line, text } = MALFORMED_COLUMNS;
   const selected = [
     ...(key === undefined
       ? [`${place.file} AS source_file`, `${place.row} AS source_row`]
@@ -109,9 +111,15 @@ export async function writeRejects(
     'message',
     `${attempt}::UINTEGER AS attempt`,
     ...originals.map((column, index) => `c${index} AS ${quoteName(column.stored)}`),
+    ...(request.showsMalformed === true ? [line, text] : []),
   ];
   const scan: Scan = {
-    expressions: key === undefined ? expressions : [{ sql: quoteName(key), as: 'k' }, ...expressions],
+    ...scanContext(request),
+    expressions: [
+      ...(key === undefined ? [] : [{ sql: quoteName(key), as: 'k' }]),
+      ...expressions,
+      ...(request.showsMalformed === true ? [line, text].map((name) => ({ sql: name, as: name })) : []),
+    ],
   };
   const feed = rejectFeed(rejects, segments);
   const unnested = feed.columns.map(({ name }) => `unnest(${name}) AS ${name}`).join(', ');

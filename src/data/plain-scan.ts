@@ -17,12 +17,13 @@ export function openScan(request: ShardRequest, bridge: Bridge): RecordScan {
   return mayBePlain(request) ? new PlainScan(request, bridge) : general;
 }
 
-/** What the request alone tells: no condition, columns that are wanted as they are, no key that may be null. */
-function mayBePlain({ features, where, key, columns }: ShardRequest): boolean {
+/** What the request alone tells: no condition, no malformed records, columns that are wanted as they are, no key that may be null. */
+function mayBePlain({ features, where, key, columns, segments }: ShardRequest): boolean {
   const sources = new Map(columns.map((column) => [column.name, column]));
   return (
     features.length > 0 &&
     where === undefined &&
+    segments.every(({ malformedIn }) => malformedIn === undefined) &&
     (key === undefined || sources.get(key)?.neverNull === true) &&
     features.every(({ column, type }) => isPlainType(sources.get(column)?.type ?? '', type))
   );

@@ -1,6 +1,7 @@
 import duckdb, { type DataChunk, type Result } from '@duckdb/node-bindings';
 import type { RecordBatch } from '../core/columns.ts';
 import { Failure } from '../core/errors.ts';
+import { MALFORMED_COLUMNS } from '../core/malformed-columns.ts';
 import type { SourceColumn } from '../core/snapshot.ts';
 import { BatchQueue, type ChunkColumn, elementBytes } from './batch-queue.ts';
 import { readLists, releaseViews } from './chunk-columns.ts';
@@ -11,7 +12,7 @@ import { type FeatureSql, FLAWS, featureSql } from './feature-sql.ts';
 import { nameCorruptFile } from './name-corrupt-file.ts';
 import { type Bridge, CHUNK_ROWS } from './native-bridge.ts';
 import type { RecordScan } from './record-scan.ts';
-import { type Scan, scanSql } from './scan-sql.ts';
+import { type Scan, scanContext, scanSql } from './scan-sql.ts';
 
 /** Bytes of decoded records that may wait beside the batch asked for. */
 const READ_AHEAD_BYTES = 8 * 2 ** 20;
@@ -35,6 +36,7 @@ export class ShardScan implements RecordScan {
   /** Of the chunk in hand. */
   readonly #columns: ChunkColumn[];
   readonly #checksKey: boolean;
+  readonly #showsMalformed: boolean;
   readonly #readAhead: number;
   #result: Result | null = null;
   #pumping: Promise<void> | null = null;
@@ -55,6 +57,7 @@ export class ShardScan implements RecordScan {
       featureSql(feature, columnOf(sources, feature.column), request.onNull),
     );
     this.#checksKey = request.key !== undefined && !columnOf(sources, request.key).neverNull;
+    this.#showsMalformed = request.showsMalformed === true;
     this.#nullable = this.#features.flatMap(({ nullMeans }, index) => (nullMeans === 'never' ? [] : [index]));
     this.#widths = request.features.map(({ type }) => (type === 'string' ? 0 : elementBytes(type)));
     this.#columns = request.features.map(() => []);
@@ -139,8 +142,20 @@ export class ShardScan implements RecordScan {
       ...(this.#checksKey ? [{ sql: `${quoteName(key as string)} IS NULL`, as: 'k' }] : []),
       ...this.#features.map(({ value }, index) => ({ sql: value, as: `f${index}` })),
       ...this.#features.flatMap(({ flaw }, index) => (flaw === null ? [] : [{ sql: flaw, as: `n${index}` }])),
+      ...(this.#showsMalformed
+        ? [
+            { sql: `coalesce(${MALFORMED_COLUMNS.line}, 0)`, as: 'ml' },
+            { sql: `coalesce(${MALFORMED_COLUMNS.problem}, '')`, as: 'mp' },
+          ]
+        : []),
     ];
-    return { expressions, ...(where === undefined ? {} : { where }) };
+    // A malformed record is rejected, never filtered.
+    const condition = this.#showsMalformed ? `${MALFORMED_COLUMNS.line} IS NOT NULL OR (${where})` : where;
+    return {
+      expressions,
+      ...scanContext(this.#request),
+      ...(where === undefined || condition === undefined ? {} : { where: condition }),
+    };
   }
 
   #sql(): string {
@@ -171,7 +186,9 @@ export class ShardScan implements RecordScan {
     const hasLists = this.#request.features.some(({ list }) => list !== undefined);
     const readFlaws = () => this.#flawsOf(chunk, first + this.#features.length, rows);
     const listFlaws = hasLists ? readFlaws() : null;
-    let flawed = keyNull?.includes(1) === true;
+    const malformed = this.#malformedLines(chunk, rows);
+    const refuse = malformed === null ? null : this.#malformedReject(chunk, rows, malformed);
+    let flawed = refuse !== null || keyNull?.includes(1) === true;
     for (const index of this.#nullable) {
       if (this.#isList(index)) {
         // Their flaws are all that counts: a list that is there can have nulls in it.
@@ -191,7 +208,7 @@ export class ShardScan implements RecordScan {
           ? readStrings(chunk, first + index, rows, validities[index] ?? null)
           : duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk, first + index), rows * width);
     }
-    if (flawed) this.#pushValid(rows, columns, keyNull, validities, listFlaws ?? readFlaws());
+    if (flawed) this.#pushValid(chunk, rows, columns, keyNull, validities, listFlaws ?? readFlaws(), refuse);
     else this.#queue.push(this.#rowNumbers, columns, 0, rows);
     // The views are copied; letting go of them at once keeps the garbage collector from being driven by their sizes: for
     // 8 M rows it marked the whole heap 32 times, now 11 times.
@@ -244,6 +261,7 @@ export class ShardScan implements RecordScan {
     keyNull: Uint8Array | null,
     validities: (Uint8Array | null)[],
     flaws: ReadonlyMap<number, Uint8Array>,
+    refuse: ((row: number) => RejectedRow | undefined) | null,
   ): void {
     const suspects = this.#nullable.flatMap((index) => {
       const validity = validities[index] ?? null;
@@ -251,7 +269,8 @@ export class ShardScan implements RecordScan {
     });
     let start = 0;
     for (let row = 0; row < rows; row += 1) {
-      const reject = keyNull?.[row] === 1 ? this.#nullKey(row) : this.#unfit(row, suspects, flaws);
+      const reject =
+        refuse?.(row) ?? (keyNull?.[row] === 1 ? this.#nullKey(row) : this.#unfit(row, suspects, flaws));
       if (reject === null) continue;
       this.rejects.push(reject);
       if (start < row) this.#queue.push(this.#rowNumbers, columns, start, row);
@@ -270,6 +289,42 @@ export class ShardScan implements RecordScan {
       column += 1;
     }
     return flaws;
+  }
+
+  /** Line of each row that is a malformed record, else 0; null when there is none. */
+  #malformedLines(chunk: DataChunk, rows: number): BigInt64Array | null {
+    if (!this.#showsMalformed) return null;
+    const bytes = duckdb.vector_get_data(
+      duckdb.data_chunk_get_vector(chunk, this.#malformedColumn()),
+      rows * 8,
+    );
+    const lines = new BigInt64Array(bytes.buffer, bytes.byteOffset, rows);
+    return lines.some((line) => line !== 0n) ? lines : null;
+  }
+
+  /** Behind all other expressions. */
+  #malformedColumn(): number {
+    const flags = this.#features.filter(({ flaw }) => flaw !== null).length;
+    return (this.#checksKey ? 3 : 2) + this.#features.length + flags;
+  }
+
+  #malformedReject(
+    chunk: DataChunk,
+    rows: number,
+    lines: BigInt64Array,
+  ): (row: number) => RejectedRow | undefined {
+    const problems = readStrings(chunk, this.#malformedColumn() + 1, rows, null);
+    const seg = intsOf(chunk, 1, rows);
+    return (row) => {
+      const line = lines[row] ?? 0n;
+      if (line === 0n) return undefined;
+      const file = this.#request.segments[seg[row] as number]?.malformedIn ?? '';
+      return {
+        rowNumber: this.#rowNumbers[row] as number,
+        code: 'ROW_MALFORMED',
+        message: `Line ${line} of ${file} ${problems[row]}.`,
+      };
+    };
   }
 
   #nullKey(row: number): RejectedRow {

@@ -156,8 +156,26 @@ export const snapshot = z.strictObject({
       identity: z.strictObject({ sizeBytes: whole, mtimeNs: z.string(), footerSha256: z.string() }),
       rows: whole,
       rowGroups: z.array(whole),
+      original: z
+        .strictObject({
+          path: z.string(),
+          key: z.string(),
+          sizeBytes: whole,
+          mtimeNs: z.string(),
+          sha256: z.string(),
+          malformed: whole,
+        })
+        .exactOptional(),
+      partition: z.record(z.string(), z.string().nullable()).exactOptional(),
     }),
   ),
-  columns: z.array(z.strictObject({ name: z.string(), type: z.string(), neverNull: z.boolean() })),
+  columns: z.array(
+    z.strictObject({
+      name: z.string(),
+      type: z.string(),
+      neverNull: z.boolean(),
+      typeReason: z.string().exactOptional(),
+    }),
+  ),
   rows: whole,
 });

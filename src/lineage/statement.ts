@@ -124,7 +124,7 @@ export function createStatement({
       snapshot: {
         rows: snapshot.rows,
         columns: snapshot.columns,
-        files: snapshot.files.map(({ key, identity, rows }) => ({ key, identity, rows })),
+        files: snapshot.files.map(({ rowGroups: _, ...file }) => file),
       },
       columns,
       model: { ...bound.model, signature: bound.signature, binding: bound.binding, where: bound.where },

@@ -1,23 +1,30 @@
 import type { Snapshot } from '../core/snapshot.ts';
 import type { DataEngine } from '../data/engine.ts';
+import type { InputSpec } from '../spec/job-spec.ts';
 import type { Storage } from '../storage/storage.ts';
 
 /** What a source is given to work with. */
 export interface SourceContext {
   readonly storage: Storage;
   readonly engine: DataEngine;
+  /** Storage key below which this attempt to pin, and nobody else, may write what it materialises. */
+  readonly workspace: string;
+  /** Files that may be materialised at once. */
+  readonly parallelFiles: number;
   readonly signal: AbortSignal;
 }
 
 /**
  * Turns what the specification names into a snapshot of Parquet files. Pinning is idempotent: as long as nothing
- * changed, it gives the same snapshot.
+ * changed, it gives the same rows in the same order; what an attempt that died has left in its workspace is never read.
  */
-export interface Source<Input> {
-  /** Fails with SOURCE_NOT_FOUND, SOURCE_UNREADABLE, SOURCE_CORRUPT, SCHEMA_MISMATCH. */
-  pin(input: Input, context: SourceContext): Promise<Snapshot>;
-  /** Fails with SOURCE_CHANGED, naming the file, unless pinning again would give this snapshot. Reads no data pages. */
-  checkUnchanged(input: Input, snapshot: Snapshot, storage: Storage): Promise<void>;
+export interface Source {
+  /** Endings of the files that a folder stands for, as a glob pattern below it. */
+  readonly folderPattern: string;
+  /** Fails with SOURCE_NOT_FOUND, SOURCE_UNREADABLE, SOURCE_CORRUPT, SCHEMA_MISMATCH and more. */
+  pin(input: InputSpec, context: SourceContext): Promise<Snapshot>;
+  /** Fails with SOURCE_CHANGED, naming the file, unless pinning again would give this snapshot. Reads no data. */
+  checkUnchanged(input: InputSpec, snapshot: Snapshot, storage: Storage): Promise<void>;
   /** About how many bytes pinning will find, without reading any; 0 when that cannot be told. */
-  sizeBytes(input: Input): Promise<number>;
+  sizeBytes(input: InputSpec): Promise<number>;
 }

@@ -10,6 +10,9 @@ type FlagKind =
   /** A number where it looks like one, else text. */
   | 'number-or-text'
   | 'switch'
+  | 'true-or-false'
+  /** As they are, commas too. */
+  | 'texts'
   /** `name=value`, several times or separated by commas. */
   | 'pairs';
 
@@ -39,7 +42,14 @@ export const JOB_FLAGS: readonly JobFlag[] = [
     value: '<path>',
     kind: 'paths',
     field: 'input.path',
-    help: 'Parquet file, folder or pattern (repeatable)',
+    help: 'file, folder or pattern (repeatable)',
+  },
+  {
+    flag: '--source',
+    value: '<parquet|csv|jsonl>',
+    kind: 'text',
+    field: 'input.source',
+    help: 'kind of the input; without it, told by the names of --input',
   },
   {
     flag: '--key',
@@ -88,6 +98,48 @@ export const JOB_FLAGS: readonly JobFlag[] = [
     kind: 'number-or-text',
     field: 'input.on_null',
     help: 'what a null in a feature becomes',
+  },
+  {
+    flag: '--delimiter',
+    value: '<character>',
+    kind: 'text',
+    field: 'input.delimiter',
+    help: 'what separates the fields of CSV',
+  },
+  {
+    flag: '--quote',
+    value: '<character>',
+    kind: 'text',
+    field: 'input.quote',
+    help: 'what encloses the fields of CSV',
+  },
+  {
+    flag: '--header',
+    value: '<true|false>',
+    kind: 'true-or-false',
+    field: 'input.header',
+    help: 'whether the first line of CSV names the columns',
+  },
+  {
+    flag: '--null',
+    value: '<text>',
+    kind: 'texts',
+    field: 'input.null',
+    help: 'what stands for null in CSV (repeatable)',
+  },
+  {
+    flag: '--decimal',
+    value: '<.|,>',
+    kind: 'text',
+    field: 'input.decimal',
+    help: 'the decimal separator of CSV',
+  },
+  {
+    flag: '--types',
+    value: '<column=TYPE,...>',
+    kind: 'pairs',
+    field: 'input.types',
+    help: 'declared types of columns of CSV or JSON Lines',
   },
   { flag: '--output', value: '<folder>', kind: 'path', field: 'output.path', help: 'where the result goes' },
   {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DECLARABLE_TYPES, declaredType } from '../core/column-type.ts';
 import { outputTransformKeys } from './output-transforms-schema.ts';
 
 /**
@@ -33,6 +34,11 @@ const path = z
   .regex(/^[^\p{Cc}\p{Cs}]*$/u);
 
 const MAX_COLUMNS = 20_000;
+const nullText = z
+  .string()
+  .max(200)
+  .regex(/^[^\0\r\n\p{Cs}]*$/u);
+const DECLARED = `one of ${DECLARABLE_TYPES.join(', ')}, DECIMAL(p,s), or for JSON Lines a list such as DOUBLE[]`;
 const columnList = (least: number) =>
   z
     .array(column)
@@ -54,11 +60,15 @@ const featureMapping = z
 
 const inputSchema = z
   .strictObject({
-    source: z.enum(['parquet']).meta({ is: '`parquet`', description: 'What kind of input it is.' }),
+    source: z.enum(['parquet', 'csv', 'jsonl']).meta({
+      is: '`parquet`, `csv` or `jsonl`',
+      description:
+        'What kind of files the input is. CSV and JSON Lines (also as `.gz` or `.zst`) are turned into Parquet first; [formats.md](formats.md) says what is read how.',
+    }),
     path: z.union([path, z.array(path).min(1).max(10_000)]).meta({
       is: 'a path or a list of paths',
       description:
-        'Files, folders (their `*.parquet` files, at any depth) or patterns (`*`, `**`, `?`, `[...]`, `{a,b}`), relative to the folder of the job file.',
+        'Files, folders (their files of that kind, at any depth) or patterns (`*`, `**`, `?`, `[...]`, `{a,b}`), relative to the folder of the job file.',
     }),
     key: column.exactOptional().meta({
       description:
@@ -104,6 +114,55 @@ const inputSchema = z
         is: '`reject`, `nan` or a number',
         description:
           'What becomes of a record with a null in a feature: it is rejected, or the null is replaced by NaN or by the number.',
+      }),
+    delimiter: z
+      .string()
+      .overwrite((value) => (value === '\\t' ? '\t' : value))
+      .regex(/^[\t !#-,/:;<=>?@[\]^_`{|}~]$/)
+      .exactOptional()
+      .meta({
+        is: 'one character of punctuation, a space or a tab (`\\t`)',
+        description: 'With `source: csv`: what separates fields. Default: a comma.',
+      }),
+    quote: z
+      .string()
+      .regex(/^[!-/:-@[-`{-~]?$/)
+      .exactOptional()
+      .meta({
+        is: "one character of punctuation, or '' for none",
+        description: 'With `source: csv`: what encloses fields; doubled, it stands for itself. Default: `"`.',
+      }),
+    header: z.boolean().exactOptional().meta({
+      is: 'true or false',
+      description:
+        'With `source: csv`: whether the first line names the columns; without, they are `column0`, `column1` ... Default: true.',
+    }),
+    null: z
+      .union([nullText, z.array(nullText).max(20)])
+      .exactOptional()
+      .meta({
+        is: 'a text of one line, or a list of at most 20',
+        description:
+          "With `source: csv`: what stands for null, unless it is in quotes. Default: '', nothing. In columns that are no texts, nothing always is null.",
+      }),
+    decimal: z.enum(['.', ',']).exactOptional().meta({
+      is: '`.` or `,`',
+      description: 'With `source: csv`: the decimal separator. Default: a point.',
+    }),
+    types: z
+      .record(
+        column,
+        z
+          .string()
+          .overwrite((value) => declaredType(value) ?? value)
+          .refine((value) => declaredType(value) !== null)
+          .meta({ is: DECLARED }),
+      )
+      .refine((types) => Object.keys(types).length <= MAX_COLUMNS)
+      .exactOptional()
+      .meta({
+        is: 'a mapping of columns to types',
+        description: `With \`source: csv\` or \`jsonl\`: declared instead of inferred types; a value that does not fit makes its record malformed. ${DECLARED[0]?.toUpperCase()}${DECLARED.slice(1)}.`,
       }),
   })
   .meta({ is: 'a mapping with the keys source, path ...', description: 'The rows to score.' });

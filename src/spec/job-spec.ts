@@ -24,7 +24,7 @@ export interface JobSpec {
 }
 
 export interface InputSpec {
-  readonly source: 'parquet';
+  readonly source: 'parquet' | 'csv' | 'jsonl';
   /** Absolute; files, folders or patterns. */
   readonly path: readonly string[];
   /** Absent: file and row number are the key. */
@@ -38,6 +38,15 @@ export interface InputSpec {
   readonly columns?: readonly string[];
   readonly limit?: number;
   readonly on_null: 'reject' | 'nan' | number;
+  /** Absent, as all below: as RFC 4180 says. */
+  readonly delimiter?: string;
+  /** '': none. */
+  readonly quote?: string;
+  readonly header?: boolean;
+  readonly null?: readonly string[];
+  readonly decimal?: '.' | ',';
+  /** As DuckDB prints them, by column. */
+  readonly types?: Readonly<Record<string, string>>;
 }
 
 export interface OutputSpec extends OutputTransforms {

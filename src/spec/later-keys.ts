@@ -39,18 +39,6 @@ export const LATER_KEYS: Readonly<Record<string, LaterKey>> = {
   'input.connection': { is: 'a name', sentence: 'The database, as the server knows it.' },
   'input.transform': { is: 'one SQL SELECT', sentence: 'Prepares features when the input is pinned.' },
   'input.side_inputs': { is: 'a mapping of names to inputs', sentence: 'Tables that `transform` may join.' },
-  'input.delimiter': { is: 'one character', sentence: 'With `source: csv`: what separates fields.' },
-  'input.quote': { is: 'one character', sentence: 'With `source: csv`: what encloses fields.' },
-  'input.header': {
-    is: 'true or false',
-    sentence: 'With `source: csv`: whether the first line names the columns.',
-  },
-  'input.null': { is: 'text', sentence: 'With `source: csv`: what stands for null.' },
-  'input.decimal': { is: 'one character', sentence: 'With `source: csv`: the decimal separator.' },
-  'input.types': {
-    is: 'a mapping of columns to types',
-    sentence: 'With `source: csv` or `jsonl`: declared instead of inferred types.',
-  },
   'output.table_name': { is: 'a name', sentence: 'With `destination: table`: the table.' },
   'output.connection': { is: 'a name', sentence: 'The database, as the server knows it.' },
   'config.concurrency': {
@@ -65,7 +53,7 @@ export const LATER_KEYS: Readonly<Record<string, LaterKey>> = {
 
 /** By field: values that the field will take. */
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
-  'input.source': ['csv', 'jsonl', 'sql', 'table', 'kafka'],
+  'input.source': ['sql', 'table', 'kafka'],
   'output.destination': ['table', 'kafka'],
   'output.mode': ['upsert', 'update'],
   'config.batch_size': ['auto'],

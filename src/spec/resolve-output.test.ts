@@ -60,7 +60,7 @@ test.each([
   [{ top_k: { a: { k: 3 } } }, 'output.top_k.a', /k, labels and scores/],
   [{ top_k: { a: { k: 0, labels: 'x' } } }, 'output.top_k.a.k', /k, labels and scores/],
   [{ threshold: { x: { output: 'a' } } }, 'output.threshold.x.at_least', /missing/],
-  [{ constants: { x: null } }, 'output.constants.x.from', /job_id/],
+  [{ constants: { x: null } }, 'output.constants.x', /job_id/],
   [{ constants: { x: { from: 'nowhere' } } }, 'output.constants.x.from', /scored_at/],
   [{ flatten: {} }, 'output.flatten', /prefixes/],
 ])('%j is refused at %s', (output, field, message) => {

@@ -17,6 +17,7 @@ export function resolveSpec(raw: RawJobSpec, origin: SpecOrigin): JobSpec {
     ...pathProblems(raw, origin),
     ...formatProblems(raw.output, origin),
     ...columnProblems(raw, origin),
+    ...textProblems(raw.input, origin),
   ];
   if (problems.length > 0) throw failureOfProblems(problems);
   return {
@@ -38,10 +39,11 @@ function folderOf(field: string, { folder, flagFolder, flagOf }: SpecOrigin): st
 
 function resolvedInput(input: RawJobSpec['input'], origin: SpecOrigin): InputSpec {
   const folder = folderOf('input.path', origin);
-  const { features, ...rest } = input;
+  const { features, null: nulls, ...rest } = input;
   return {
     ...rest,
     path: [input.path].flat().map((path) => resolve(folder, path)),
+    ...(nulls === undefined ? {} : { null: [...new Set([nulls].flat())] }),
     ...(features === undefined ? {} : { features: resolvedFeatures(features) }),
   };
 }
@@ -161,6 +163,41 @@ function modelProblems(model: string, origin: SpecOrigin): FailureReport[] {
       'Give the path of an .onnx file, or the name of a model in the registry.',
     ),
   ];
+}
+
+const CSV_ONLY = ['delimiter', 'quote', 'header', 'null', 'decimal'] as const;
+
+/** What is said about CSV and JSON Lines: of another kind of input, or against itself. */
+function textProblems(input: RawJobSpec['input'], origin: SpecOrigin): FailureReport[] {
+  const problems: FailureReport[] = [];
+  const refuse = (key: string, what: string) =>
+    problems.push(fieldProblem('SPEC_INVALID', ['input', key], what, origin));
+  for (const key of CSV_ONLY) {
+    if (input.source !== 'csv' && input[key] !== undefined)
+      refuse(key, `is for source: csv, and the source is ${input.source}`);
+  }
+  if (input.source === 'parquet' && input.types !== undefined)
+    refuse('types', 'is for source: csv or jsonl; Parquet files have types of their own');
+  const delimiter = input.delimiter ?? ',';
+  const decimal = input.decimal ?? '.';
+  if (input.source === 'csv' && delimiter === decimal)
+    refuse('decimal', `is ${decimal}, which separates fields already; set input.delimiter`);
+  if (input.source === 'csv' && delimiter === (input.quote ?? '"'))
+    refuse('quote', `is ${delimiter}, which separates fields already`);
+  if (input.source === 'csv' && (input.quote === decimal || input.quote === '-'))
+    refuse('quote', `is ${input.quote}, which is part of numbers`);
+  const names = new Map<string, string>();
+  for (const [name, type] of Object.entries(input.types ?? {})) {
+    const other = names.get(fold(name));
+    if (other !== undefined) refuse('types', `names ${other} and ${name}, which are one column`);
+    names.set(fold(name), name);
+    if (type.endsWith('[]') && (input.source === 'csv' || /^(DECIMAL|DATE|TIMESTAMP)/.test(type)))
+      refuse(
+        'types',
+        `declares ${name} as ${type}, which ${input.source === 'csv' ? 'CSV' : 'a list'} cannot hold`,
+      );
+  }
+  return problems;
 }
 
 /** Names of columns of the input are compared as DuckDB does: without regard to letter case. */

@@ -21,7 +21,7 @@ export function jobSpecFromFlags(values: FlagValues, workingFolder: string, file
   const document = file === undefined ? undefined : readSpecDocument(file.text, file.name);
   const raw =
     document === undefined
-      ? { input: { source: 'parquet' }, output: { destination: 'parquet' } }
+      ? { input: { source: sourceOf(values['--input']) }, output: { destination: 'parquet' } }
       : document.value;
   const given = JOB_FLAGS.filter(({ flag }) => values[flag] !== undefined && values[flag] !== false);
   if (isMapping(raw)) for (const flag of given) setField(raw, flag, fieldValue(flag, values[flag.flag]));
@@ -34,6 +34,18 @@ export function jobSpecFromFlags(values: FlagValues, workingFolder: string, file
     flagOf: (field) => toBlame.find((flag) => flag.field === field)?.flag,
     ...(file === undefined || document === undefined ? {} : { file: file.name, lineOf: document.lineOf }),
   });
+}
+
+/** The kind of input that all its paths name by their endings; else Parquet. */
+function sourceOf(paths: FlagValues[string]): string {
+  const kinds = new Set(
+    [paths]
+      .flat()
+      .map((path) => /\.(csv|jsonl|ndjson)(\.(gz|zst))?$/i.exec(String(path))?.[1]?.toLowerCase()),
+  );
+  const [kind] = kinds;
+  if (kinds.size !== 1 || kind === undefined) return 'parquet';
+  return kind === 'ndjson' ? 'jsonl' : kind;
 }
 
 type Mapping = Record<string, unknown>;
@@ -60,10 +72,13 @@ function fieldValue({ flag, kind }: JobFlag, given: FlagValues[string]): unknown
   switch (kind) {
     case 'switch':
       return given === true || last === 'true';
+    case 'true-or-false':
+      return last === 'true' || last === 'false' ? last === 'true' : last;
     case 'text':
     case 'path':
       return last;
     case 'paths':
+    case 'texts':
       return texts;
     case 'list':
       return texts.flatMap(splitList);

@@ -190,7 +190,7 @@ CREATE TABLE snapshot_file (
   mtime_ns      TEXT    NOT NULL,
   footer_sha256 TEXT    NOT NULL,
   rows          INTEGER NOT NULL CHECK (rows >= 0),
-  row_groups    TEXT    NOT NULL,
+  row_groups    TEXT    NOT NULL, original_file TEXT, partition_values TEXT,
   PRIMARY KEY (tenant, job_id, position),
   FOREIGN KEY (tenant, job_id) REFERENCES snapshot (tenant, job_id)
 ) STRICT;

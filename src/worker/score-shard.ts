@@ -45,8 +45,14 @@ export async function scoreShard(lease: Lease, held: HeldLease, deps: ScoreShard
   const { context, storage } = deps;
   const segments = await Promise.all(
     segmentsOf(context.snapshot.files, lease.range).map(async (segment) => {
-      const { key } = fileOf(context, segment);
-      return { ...segment, path: await storage.localPath(key), sourceName: key };
+      const { key, original, partition } = fileOf(context, segment);
+      return {
+        ...segment,
+        path: await storage.localPath(key),
+        sourceName: original?.key ?? key,
+        ...(original === undefined || original.malformed === 0 ? {} : { malformedIn: original.path }),
+        ...(partition === undefined ? {} : { partition }),
+      };
     }),
   );
   for (const segment of segments) await deps.checkUnchanged(segment.path, segment);
@@ -62,6 +68,7 @@ export async function scoreShard(lease: Lease, held: HeldLease, deps: ScoreShard
     onNull: context.onNull === 'nan' ? Number.NaN : context.onNull,
     ...(context.bound.key === null ? {} : { key: context.bound.key }),
     include: context.bound.include,
+    showsMalformed: context.snapshot.files.some(({ original }) => (original?.malformed ?? 0) > 0),
   });
   try {
     const timings = { readMs: 0, modelMs: 0, writeMs: 0 };

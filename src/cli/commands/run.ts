@@ -74,7 +74,13 @@ function jobOptions(): Option[] {
     const fallback = FIELD_DEFAULTS[field];
     const shown = fallback === undefined ? help : `${help} (default: ${fallback})`;
     const option = new Option(value === undefined ? flag : `${flag} ${value}`, shown);
-    if (kind === 'paths' || kind === 'list' || kind === 'list-or-auto' || kind === 'pairs')
+    if (
+      kind === 'paths' ||
+      kind === 'texts' ||
+      kind === 'list' ||
+      kind === 'list-or-auto' ||
+      kind === 'pairs'
+    )
       option.argParser(collect);
     return option.helpGroup(GROUPS[field.split('.')[0] ?? ''] ?? BEHAVIOUR);
   });

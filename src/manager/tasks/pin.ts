@@ -5,14 +5,14 @@ import { Failure } from '../../core/errors.ts';
 import { findColumn } from '../../core/find-column.ts';
 import type { ModelContract } from '../../core/model-version.ts';
 import type { Snapshot, SourceColumn } from '../../core/snapshot.ts';
-import type { TaskJob } from '../../core/wire.ts';
+import type { TaskJob, TaskWork } from '../../core/wire.ts';
 import type { DataEngine, TableColumn } from '../../data/engine.ts';
 import { exactness } from '../../data/exactness.ts';
 import { parseWhere } from '../../data/parse-where.ts';
 import { whyNotCarried } from '../../data/text-carries.ts';
 import type { ModelFetcher } from '../../registry/registry.ts';
 import type { Runtime } from '../../runtimes/runtime.ts';
-import { parquetSource } from '../../sources/files/parquet-source.ts';
+import { sources } from '../../sources/sources.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { outputSchema } from './output-schema.ts';
@@ -22,6 +22,8 @@ export interface PinDeps {
   readonly engine: DataEngine;
   readonly registry: ModelFetcher;
   readonly runtime: Runtime;
+  /** Files that may be materialised at once. */
+  readonly parallelFiles: number;
 }
 
 /**
@@ -29,14 +31,14 @@ export interface PinDeps {
  * files, columns, types, the condition, the model's inputs and outputs, names that clash.
  */
 export async function pin(
-  job: TaskJob,
+  { job, lease: { fence } }: TaskWork,
   deps: PinDeps,
   signal: AbortSignal,
 ): Promise<{ snapshot: Snapshot; bound: BoundJob }> {
   const { registered } = job;
   const spec = withDefaults(job.spec as JobSpec, registered?.model.contract ?? {});
   const [snapshot, model] = await Promise.all([
-    parquetSource.pin({ paths: spec.input.path }, { storage: deps.storage, engine: deps.engine, signal }),
+    pinInput(job, fence, deps, signal),
     deps.registry.fetch(
       { reference: spec.model_id, sha256: job.modelSha256, registered },
       job.modelStore,
@@ -83,6 +85,20 @@ function withDefaults(spec: JobSpec, { key, outputs }: ModelContract): JobSpec {
     input: { ...(key === undefined ? {} : { key }), ...spec.input },
     output: { ...spec.output, ...(silent && outputs !== undefined ? { columns: outputs } : {}) },
   };
+}
+
+/** Each attempt materialises into a folder of its own; what earlier ones have left is removed. */
+async function pinInput(
+  job: TaskJob,
+  fence: number,
+  { storage, engine, parallelFiles }: PinDeps,
+  signal: AbortSignal,
+): Promise<Snapshot> {
+  const folder = `${job.workspace}/input`;
+  for (let earlier = 1; earlier < fence; earlier += 1) await storage.remove(`${folder}/${earlier}`);
+  const { input } = job.spec as JobSpec;
+  const context = { storage, engine, workspace: `${folder}/${fence}`, parallelFiles, signal };
+  return await sources[input.source].pin(input, context);
 }
 
 /** Columns that the job may use: all, or those that `input.columns` names, in the input's order. */

@@ -8,16 +8,16 @@ import { didYouMean } from '../../storage/similar-file.ts';
 /**
  * Files that absolute paths, folders and glob patterns name, in byte order within each, each file once.
  *
- * A folder stands for all `.parquet` files below it; names that begin with `_` or `.` are left out there and in
+ * A folder stands for all files below it that `folderPattern` finds; names that begin with `_` or `.` are left out there and in
  * patterns, as Spark and Hive do: they are bookkeeping, not data. A file named in full is taken whatever its name.
  *
  * Fails with SOURCE_NOT_FOUND for a path that does not exist or a pattern that matches nothing, SOURCE_UNREADABLE for a
  * folder on the way that may not be searched.
  */
-export async function expandPaths(paths: readonly string[]): Promise<string[]> {
+export async function expandPaths(paths: readonly string[], folderPattern: string): Promise<string[]> {
   const files = new Set<string>();
   for (const path of paths) {
-    for (const file of await expand(path)) files.add(file);
+    for (const file of await expand(path, folderPattern)) files.add(file);
   }
   return [...files];
 }
@@ -28,10 +28,13 @@ export function searchFolders(paths: readonly string[]): string[] {
 }
 
 /** The existing file or folder that a path starts from, and the pattern that is searched below; '' for a file. */
-export async function searched(path: string): Promise<{ readonly base: string; readonly pattern: string }> {
+export async function searched(
+  path: string,
+  folderPattern: string,
+): Promise<{ readonly base: string; readonly pattern: string }> {
   const kind = await kindOf(path);
   if (kind === 'file') return { base: path, pattern: '' };
-  if (kind === 'folder') return { base: path, pattern: '**/*.parquet' };
+  if (kind === 'folder') return { base: path, pattern: folderPattern };
   if (!WILDCARD.test(path)) {
     throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist${didYouMean(path) || '.'}`, {
       place: { file: path, field: 'input.path' },
@@ -41,8 +44,8 @@ export async function searched(path: string): Promise<{ readonly base: string; r
   return { base, pattern };
 }
 
-async function expand(path: string): Promise<string[]> {
-  const { base, pattern } = await searched(path);
+async function expand(path: string, folderPattern: string): Promise<string[]> {
+  const { base, pattern } = await searched(path, folderPattern);
   if (pattern === '') return [path];
   const found: string[] = [];
   await requireReadable(base);
@@ -61,10 +64,20 @@ async function expand(path: string): Promise<string[]> {
     if (leadsInto(pattern, relative(base, folder))) await requireReadable(folder);
   }
   if (found.length === 0) {
-    const what = base === path ? `${path} holds no .parquet file` : `No file matches ${path}`;
+    const what =
+      base === path ? `${path} holds no ${endingsOf(folderPattern)} file` : `No file matches ${path}`;
     throw new Failure('SOURCE_NOT_FOUND', `${what}.`, { place: { file: path, field: 'input.path' } });
   }
   return found.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
+/** As people say it: `.csv, .csv.gz or .csv.zst`. */
+function endingsOf(folderPattern: string): string {
+  const endings = folderPattern
+    .replace(/^.*\*\.\{?|\}$/g, '')
+    .split(',')
+    .map((ending) => `.${ending}`);
+  return endings.join(', ').replace(/, ([^,]*)$/, ' or $1');
 }
 
 /** Could the pattern find a file below `folder`, a path without wildcards ('' is where the pattern starts)? */

@@ -5,48 +5,63 @@ import type { DescribedFile } from '../../data/engine.ts';
 import { checkFileUnchanged, fileIdentity } from '../../data/file-identity.ts';
 import type { Source } from '../source.ts';
 import { expandPaths } from './expand-paths.ts';
-
-/** What the source needs of the specification: absolute paths, folders or patterns. */
-export interface ParquetInput {
-  readonly paths: readonly string[];
-}
+import { mapParallel } from './map-parallel.ts';
+import { partitionColumns } from './partition-columns.ts';
 
 /** Files opened at once while they are identified. */
 const PARALLEL_FILES = 16;
+const FOLDER_PATTERN = '**/*.parquet';
 
 /**
- * Parquet files are pinned where they lie, by identity; nothing is copied.
+ * Parquet files are pinned where they lie, by identity; nothing is copied. Hive partition folders add columns.
  *
  * Not guaranteed: that a file is what its writer meant. A damaged byte that still decodes is read as it stands, also where
  * pages have checksums, which DuckDB does not check: of 200 flipped bits in data pages, 1 % made an uncompressed file
  * undecodable (SOURCE_CORRUPT), 7 % one with zstd, 22 % one with snappy; all but 1 to 7 % of the others changed a value.
  */
-export const parquetSource: Source<ParquetInput> = {
+export const parquetSource: Source = {
+  folderPattern: FOLDER_PATTERN,
+
   async pin(input, { storage, engine, signal }) {
-    const paths = await expandPaths(input.paths);
+    const paths = await expandPaths(input.path, FOLDER_PATTERN);
     // Identity first: a file that changes between the two is caught before its first shard is scored.
-    const identities = await mapParallel(paths, fileIdentity);
+    const identities = await mapParallel(paths, PARALLEL_FILES, fileIdentity);
     const described = await engine.describe(paths, signal);
+    const columns = commonColumns(described);
+    const partitions = partitionColumns(paths, new Set(columns.map(({ name }) => name.toLowerCase())));
     const files = described.map((file, index): SnapshotFile => {
       const identity = identities[index];
       if (identity === undefined) throw new Error('a described file was not identified');
-      return { key: storage.keyOf(file.path), identity, rows: file.rows, rowGroups: file.rowGroups };
+      return {
+        key: storage.keyOf(file.path),
+        identity,
+        rows: file.rows,
+        rowGroups: file.rowGroups,
+        ...(partitions.columns.length === 0 ? {} : { partition: partitions.values[index] ?? {} }),
+      };
     });
     return {
       files,
-      columns: commonColumns(described),
+      columns: [
+        ...columns,
+        ...partitions.columns.map(({ name, type }) => ({
+          name,
+          type,
+          neverNull: partitions.values.every((values) => values[name] !== null),
+        })),
+      ],
       rows: files.reduce((sum, file) => sum + file.rows, 0),
     };
   },
 
   async checkUnchanged(input, snapshot, storage) {
     const pinned = await Promise.all(snapshot.files.map(async ({ key }) => storage.localPath(key)));
-    await mapParallel([...pinned.entries()], async ([index, path]) => {
+    await mapParallel(pinned, PARALLEL_FILES, async (path, index) => {
       const file = snapshot.files[index];
       if (file !== undefined) await checkFileUnchanged(path, file.identity);
     });
     const known = new Set(pinned);
-    const added = (await expandPaths(input.paths)).find((path) => !known.has(path));
+    const added = (await expandPaths(input.path, FOLDER_PATTERN)).find((path) => !known.has(path));
     if (added !== undefined) {
       throw new Failure('SOURCE_CHANGED', `${added} was not there when the job pinned its input.`, {
         place: { file: added },
@@ -56,7 +71,7 @@ export const parquetSource: Source<ParquetInput> = {
 
   async sizeBytes(input) {
     try {
-      const sizes = await mapParallel(await expandPaths(input.paths), sizeOf);
+      const sizes = await mapParallel(await expandPaths(input.path, FOLDER_PATTERN), PARALLEL_FILES, sizeOf);
       return sizes.reduce((sum, bytes) => sum + bytes, 0);
     } catch {
       return 0;
@@ -78,18 +93,4 @@ function commonColumns(files: readonly DescribedFile[]): SourceColumn[] {
       file.columns.some(({ name, neverNull }) => name === column.name && neverNull),
     ),
   }));
-}
-
-async function mapParallel<Item, Result>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = new Array(items.length);
-  let next = 0;
-  const lane = async () => {
-    for (let index = next++; index < items.length; index = next++)
-      results[index] = await work(items[index] as Item);
-  };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL_FILES, items.length) }, lane));
-  return results;
 }

@@ -12,10 +12,14 @@ import { expandPaths, leadsInto, searched } from './expand-paths.ts';
  *
  * Fails like `expandPaths` too. For 10,000 files it takes about half a second.
  */
-export async function refuseOverlap(paths: readonly string[], destination: string): Promise<void> {
+export async function refuseOverlap(
+  paths: readonly string[],
+  folderPattern: string,
+  destination: string,
+): Promise<void> {
   const folder = await realPathOf(destination);
   for (const path of paths) {
-    const { base, pattern } = await searched(path);
+    const { base, pattern } = await searched(path, folderPattern);
     const below = inside(folder, await realPathOf(base));
     if (below === null || !leadsInto(pattern, below)) continue;
     throw overlap(
@@ -23,7 +27,7 @@ export async function refuseOverlap(paths: readonly string[], destination: strin
       destination,
     );
   }
-  for (const file of await expandPaths(paths)) {
+  for (const file of await expandPaths(paths, folderPattern)) {
     if (inside(await realPathOf(file), folder) === null) continue;
     throw overlap(`The input file ${file} lies inside the destination ${destination}.`, destination);
   }

@@ -92,8 +92,8 @@ async function storeSnapshot(
   );
   for (const [position, file] of snapshot.files.entries()) {
     await tx.run(
-      `INSERT INTO snapshot_file (tenant, job_id, position, key, size_bytes, mtime_ns, footer_sha256, rows, row_groups)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO snapshot_file (tenant, job_id, position, key, size_bytes, mtime_ns, footer_sha256, rows, row_groups, original_file, partition_values)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       tenant,
       jobId,
       position,
@@ -103,6 +103,8 @@ async function storeSnapshot(
       file.identity.footerSha256,
       file.rows,
       JSON.stringify(file.rowGroups),
+      file.original === undefined ? null : JSON.stringify(file.original),
+      file.partition === undefined ? null : JSON.stringify(file.partition),
     );
   }
 }

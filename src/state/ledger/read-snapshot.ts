@@ -1,4 +1,4 @@
-import type { Snapshot, SourceColumn } from '../../core/snapshot.ts';
+import type { OriginalFile, Snapshot, SourceColumn } from '../../core/snapshot.ts';
 import type { Transaction } from './transaction.ts';
 
 interface FileRecord {
@@ -8,6 +8,8 @@ interface FileRecord {
   readonly footer_sha256: string;
   readonly rows: number;
   readonly row_groups: string;
+  readonly original_file: string | null;
+  readonly partition_values: string | null;
 }
 
 export async function snapshot(tx: Transaction, tenant: string, jobId: string): Promise<Snapshot | null> {
@@ -28,6 +30,10 @@ export async function snapshot(tx: Transaction, tenant: string, jobId: string): 
       identity: { sizeBytes: file.size_bytes, mtimeNs: file.mtime_ns, footerSha256: file.footer_sha256 },
       rows: file.rows,
       rowGroups: JSON.parse(file.row_groups) as number[],
+      ...(file.original_file === null ? {} : { original: JSON.parse(file.original_file) as OriginalFile }),
+      ...(file.partition_values === null
+        ? {}
+        : { partition: JSON.parse(file.partition_values) as Record<string, string | null> }),
     })),
     columns: JSON.parse(head.columns) as SourceColumn[],
     rows: head.rows,

@@ -1,0 +1,72 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import duckdb from '@duckdb/node-bindings';
+import type { Snapshot } from '../../src/core/snapshot.ts';
+import { queryJson, quotePath } from '../../src/data/duckdb.ts';
+import { createDataEngine } from '../../src/data/duckdb-engine.ts';
+import { sources } from '../../src/sources/sources.ts';
+import type { InputSpec } from '../../src/spec/job-spec.ts';
+import { createLocalStorage } from '../../src/storage/local.ts';
+import type { Storage } from '../../src/storage/storage.ts';
+
+/** What a pinned input says, and its rows as JSON, malformed ones too. */
+export interface PinnedText {
+  readonly snapshot: Snapshot;
+  readonly rows: readonly Record<string, unknown>[];
+}
+
+export interface PinBench extends AsyncDisposable {
+  /** For inputs. */
+  readonly folder: string;
+  readonly storage: Storage;
+  readonly workspace: string;
+  pin(
+    input: Partial<InputSpec> & Pick<InputSpec, 'source'>,
+    options?: { readRows?: boolean; signal?: AbortSignal },
+  ): Promise<PinnedText>;
+  /** Rows of a statement. */
+  query<Row>(sql: string): Promise<Row[]>;
+}
+
+/** A folder with an engine that pins text files in it, by the same way as a job; without a path, all that lies there. */
+export async function pinBench(threads = 1): Promise<PinBench> {
+  const home = await mkdtemp(join(tmpdir(), 'pin-'));
+  const folder = join(home, 'in');
+  const storage = createLocalStorage({ root: '/' });
+  const engine = await createDataEngine({ threads, memoryLimitMb: 1_024, tempDir: home, allowed: [home] });
+  const free = await duckdb.open(':memory:');
+  const connection = await duckdb.connect(free);
+  await duckdb.query(connection, `SET TimeZone = 'UTC'`);
+  const workspace = storage.keyOf(join(home, 'work'));
+  let pins = 0;
+  return {
+    folder,
+    storage,
+    workspace,
+    query: (sql) => queryJson(connection, sql),
+    async pin(input, { readRows = true, signal = new AbortController().signal } = {}) {
+      pins += 1;
+      const snapshot = await sources[input.source].pin(
+        { path: [folder], unique_key: false, on_null: 'reject', ...input },
+        { storage, engine, workspace: `${workspace}/${pins}`, parallelFiles: 2, signal },
+      );
+      const rows: Record<string, unknown>[] = [];
+      for (const { key } of readRows ? snapshot.files : []) {
+        rows.push(
+          ...(await queryJson<Record<string, unknown>>(
+            connection,
+            `SELECT * FROM read_parquet(${quotePath(await storage.localPath(key))})`,
+          )),
+        );
+      }
+      return { snapshot, rows };
+    },
+    async [Symbol.asyncDispose]() {
+      await engine[Symbol.asyncDispose]();
+      duckdb.disconnect_sync(connection);
+      duckdb.close_sync(free);
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
