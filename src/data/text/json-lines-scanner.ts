@@ -55,7 +55,8 @@ export class JsonLinesScanner implements TextScanner {
   #starting = true;
   #skipping: { readonly line: number; readonly text: string } | null = null;
   // Fields of the record in hand by place in the object, ...
-  #members: Member[] = [];
+  readonly #members: Member[] = [];
+  #count = 0;
   // ... and by column.
   #starts = new Int32Array(64);
   #ends = new Int32Array(64);
@@ -80,14 +81,14 @@ export class JsonLinesScanner implements TextScanner {
     if (bytes === null) return;
     if (this.#starting) {
       if (bytes.length < 3 && !final) {
-        this.#pending.keep(Buffer.from(bytes));
+        this.#pending.keep(bytes);
         return;
       }
       this.#starting = false;
       this.#hasBom = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
       if (this.#hasBom) bytes = bytes.subarray(3);
     }
-    const clean = isCleanText(bytes, isUtf8);
+    const clean = isCleanText(bytes, final);
     let at = 0;
     while (at < bytes.length) {
       let end = bytes.indexOf(LF, at);
@@ -104,9 +105,7 @@ export class JsonLinesScanner implements TextScanner {
     if (at < bytes.length && this.#skipping === null && bytes.length - at > MAX_RECORD_BYTES) {
       this.#skipping = { line: this.#line, text: rawText(bytes.subarray(at)) };
     }
-    this.#pending.keep(
-      this.#skipping === null ? Buffer.from(bytes.subarray(Math.min(at, bytes.length))) : EMPTY_BYTES,
-    );
+    this.#pending.keep(this.#skipping === null ? bytes.subarray(Math.min(at, bytes.length)) : EMPTY_BYTES);
     if (final && this.#skipping !== null) this.#refuse(this.#skipping.text, TOO_LONG);
   }
 
@@ -123,6 +122,7 @@ export class JsonLinesScanner implements TextScanner {
       columns: this.#tally.facts(),
       longestRecordBytes: this.#longest,
       isRegular: this.#blanks === 0 && !this.#hasBom,
+      lineEnd: '\n',
       hasLineEndsInFields: false,
     };
   }
@@ -162,7 +162,8 @@ export class JsonLinesScanner implements TextScanner {
     this.#records += 1;
     const { names } = this.#tally;
     this.#classes.fill(NULL, 0, names.length);
-    for (const { column, start: from, end: to, class: found, isEscaped } of this.#members) {
+    for (let place = 0; place < this.#count; place += 1) {
+      const { column, start: from, end: to, class: found, isEscaped } = this.#members[place] as Member;
       this.#starts[column] = from;
       this.#ends[column] = to;
       this.#classes[column] = found;
@@ -208,56 +209,69 @@ export class JsonLinesScanner implements TextScanner {
 
   #readObject(): void {
     const cursor = this.#cursor;
-    this.#members = [];
+    this.#count = 0;
     cursor.expect(OBJECT, 'an object ({)');
     cursor.skipSpace();
     if (!cursor.take(OBJECT_END)) {
       for (;;) {
         cursor.skipSpace();
-        const keyStart = cursor.at;
-        const keyEscaped = cursor.string();
-        const keyEnd = cursor.at;
+        const member = this.#nextMember();
+        member.keyStart = cursor.at;
+        // Nearly always the key that was there in the last record.
+        const expected = this.#expected[this.#count - 1];
+        if (expected !== undefined && cursor.takeAll(expected.key)) {
+          member.column = expected.column;
+          member.keyEscaped = false;
+        } else {
+          member.column = -1;
+          member.keyEscaped = cursor.string();
+        }
+        member.keyEnd = cursor.at;
         cursor.skipSpace();
         cursor.expect(COLON, 'a colon');
         cursor.skipSpace();
-        const start = cursor.at;
-        const isText = cursor.bytes[start] === 0x22;
-        const isEscaped = isText ? cursor.string() : null;
-        const found = isText ? TEXT : cursor.value();
-        this.#members.push({
-          keyStart,
-          keyEnd,
-          keyEscaped,
-          start,
-          end: cursor.at,
-          class: found,
-          isEscaped,
-          column: -1,
-        });
+        member.start = cursor.at;
+        const isText = cursor.bytes[cursor.at] === 0x22;
+        member.isEscaped = isText ? cursor.string() : null;
+        member.class = isText ? TEXT : cursor.value();
+        member.end = cursor.at;
         cursor.skipSpace();
         if (cursor.take(OBJECT_END)) break;
         cursor.expect(COMMA, 'a comma or }');
       }
     }
     cursor.skipSpace();
-    if (cursor.at !== cursor.end) throw new NotJson(`has more behind the object, at byte ${cursor.at}`);
+    if (cursor.at !== cursor.end) throw new NotJson(`has more behind the object`);
+  }
+
+  /** Members are used again, record by record. */
+  #nextMember(): Member {
+    let member = this.#members[this.#count];
+    if (member === undefined) {
+      member = {
+        keyStart: 0,
+        keyEnd: 0,
+        keyEscaped: false,
+        start: 0,
+        end: 0,
+        class: 0,
+        isEscaped: null,
+        column: -1,
+      };
+      this.#members.push(member);
+    }
+    this.#count += 1;
+    return member;
   }
 
   /** Finds the column of each member; returns a problem of the record, if it has one. New columns come last. */
   #resolveColumns(bytes: Buffer): string | null {
     const stamp = this.#records + 1;
     const added: { readonly member: Member; readonly name: string }[] = [];
-    for (const [place, member] of this.#members.entries()) {
-      const expected = this.#expected[place];
-      const length = member.keyEnd - member.keyStart;
-      let column: number | undefined;
-      if (
-        expected !== undefined &&
-        expected.key.length === length &&
-        bytes.compare(expected.key, 0, length, member.keyStart, member.keyEnd) === 0
-      ) {
-        column = expected.column;
-      } else {
+    for (let place = 0; place < this.#count; place += 1) {
+      const member = this.#members[place] as Member;
+      let column: number | undefined = member.column;
+      if (column === -1) {
         const name = keyText(bytes, member);
         if (name === '') return 'has an empty key';
         column = this.#columnOf.get(name);
@@ -350,14 +364,15 @@ export class JsonLinesScanner implements TextScanner {
 }
 
 interface Member {
-  readonly keyStart: number;
-  readonly keyEnd: number;
-  readonly keyEscaped: boolean;
-  readonly start: number;
-  readonly end: number;
-  readonly class: number;
+  keyStart: number;
+  keyEnd: number;
+  keyEscaped: boolean;
+  start: number;
+  end: number;
+  class: number;
   /** Of a text; null for other values. */
-  readonly isEscaped: boolean | null;
+  isEscaped: boolean | null;
+  /** -1: not known yet. */
   column: number;
 }
 

@@ -13,7 +13,7 @@ import {
   TEXT,
   WIDE_INT,
 } from '../../core/field-class.ts';
-import { classifyText } from './classify-field.ts';
+import { classifyText, isShortFraction } from './classify-field.ts';
 
 /** What deeper nesting would be for, no table says; it is refused, not followed. */
 const MAX_DEPTH = 512;
@@ -43,6 +43,17 @@ export class JsonCursor {
   take(byte: number): boolean {
     if (this.at >= this.end || this.bytes[this.at] !== byte) return false;
     this.at += 1;
+    return true;
+  }
+
+  /** Reads some bytes if they are the next ones. */
+  takeAll(expected: Buffer): boolean {
+    const { bytes, at } = this;
+    if (at + expected.length > this.end) return false;
+    for (let index = 0; index < expected.length; index += 1) {
+      if (bytes[at + index] !== expected[index]) return false;
+    }
+    this.at += expected.length;
     return true;
   }
 
@@ -117,6 +128,8 @@ export class JsonCursor {
   #plain(): number {
     const { bytes, end } = this;
     const start = this.at;
+    const simple = this.#simpleNumber();
+    if (simple !== 0) return simple;
     let at = start;
     while (at < end && !ENDS_PLAIN.has(bytes[at] as number)) at += 1;
     this.at = at;
@@ -132,6 +145,30 @@ export class JsonCursor {
       );
     }
     return classifyText(text);
+  }
+
+  /** A number of few digits without exponent, which is nearly all; 0, and nothing read, for anything else. */
+  #simpleNumber(): number {
+    const { bytes, end } = this;
+    let at = this.at;
+    if (bytes[at] === MINUS) at += 1;
+    const first = at;
+    let point = -1;
+    for (; at < end; at += 1) {
+      const byte = bytes[at] as number;
+      if (byte >= 48 && byte <= 57) continue;
+      if (byte !== POINT || point !== -1) break;
+      point = at;
+    }
+    const whole = (point === -1 ? at : point) - first;
+    const hasNoFraction = point === -1 ? false : at === point + 1;
+    if (whole === 0 || hasNoFraction || (whole > 1 && bytes[first] === 48)) return 0;
+    if (at < end && !ENDS_VALUE[bytes[at] as number]) return 0;
+    // -0 is no whole number.
+    if (point === -1 && bytes[first] === 48 && first !== this.at) return 0;
+    if (at - first > 15 && (point === -1 || !isShortFraction(bytes, this.at, at, POINT))) return 0;
+    this.at = at;
+    return point === -1 ? INT : FRACTION;
   }
 
   #list(): number {
@@ -217,6 +254,11 @@ export const COLON = 0x3a;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const ESCAPES = new Set(Buffer.from('"\\/bfnrt'));
+const MINUS = 0x2d;
+const POINT = 0x2e;
+/** 1 for what may follow a value. */
+const ENDS_VALUE = new Uint8Array(256);
+for (const byte of Buffer.from(',]} \t\r\n')) ENDS_VALUE[byte] = 1;
 const ENDS_PLAIN = new Set(Buffer.from(',]} \t\r\n"[{:'));
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 const LIST_NUMBERS = LIST_INT | LIST_WIDE_INT | LIST_FRACTION;

@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /**
  * Holds what a scanner has not consumed yet. A record that does not end in what is there is scanned again from its start
  * when twice as much has come: so the work stays linear in its length.
@@ -9,9 +11,13 @@ export class PendingBytes {
 
   /** The bytes to scan now, or null: wait for more. */
   add(chunk: Buffer, final: boolean): Buffer | null {
-    if (chunk.length > 0) this.#pieces.push(chunk);
     this.#length += chunk.length;
-    if (!final && this.#length < this.#wanted) return null;
+    if (!final && this.#length < this.#wanted) {
+      // The chunk is its giver's: it is overwritten after the call.
+      this.#pieces.push(Buffer.from(chunk));
+      return null;
+    }
+    if (chunk.length > 0) this.#pieces.push(chunk);
     const [only] = this.#pieces;
     const bytes = this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces);
     this.#pieces = [];
@@ -19,20 +25,17 @@ export class PendingBytes {
     return bytes;
   }
 
-  /** Keeps the end that was not consumed. */
+  /** Keeps, as a copy, the end that was not consumed. */
   keep(rest: Buffer): void {
-    this.#pieces = rest.length === 0 ? [] : [rest];
+    this.#pieces = rest.length === 0 ? [] : [Buffer.from(rest)];
     this.#length = rest.length;
     this.#wanted = rest.length * 2;
   }
-
-  get length(): number {
-    return this.#length;
-  }
 }
 
-/** True if the bytes, but for a character that is cut off at their end, are UTF-8 without NUL. */
-export function isCleanText(bytes: Buffer, isUtf8: (bytes: Buffer) => boolean): boolean {
+/** True if the bytes, but for a character that is cut off at their end (unless they are `final`), are UTF-8 without NUL. */
+export function isCleanText(bytes: Buffer, final: boolean): boolean {
+  if (final) return !bytes.includes(0) && isUtf8(bytes);
   let end = bytes.length;
   for (let back = 1; back <= 3 && back <= bytes.length; back += 1) {
     const byte = bytes[bytes.length - back] as number;

@@ -24,7 +24,7 @@ export class PlainCopy implements RecordHandler {
   readonly #types: readonly string[];
   readonly #quote: string;
   readonly #withMalformed: boolean;
-  #out = Buffer.allocUnsafeSlow(2 * 2 ** 20);
+  #out = Buffer.allocUnsafeSlow(64 * 2 ** 10);
   #length = 0;
 
   private constructor(file: FileHandle, types: readonly string[], quote: string, withMalformed: boolean) {

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { Readable, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { Failure } from '../../core/errors.ts';
@@ -38,14 +38,11 @@ export async function readTextFile(
   const file = await openFile(path);
   try {
     const before = await file.stat({ bigint: true });
-    if (!before.isFile()) {
-      throw new Failure('SOURCE_UNREADABLE', `${path} is no file.`, { place: { file: path } });
-    }
     const head = Buffer.alloc(8);
     const { bytesRead } = await file.read(head, 0, 8, 0);
     const compression = compressionOf(path, head.subarray(0, bytesRead));
     const hash = createHash('sha256');
-    const raw = rawChunks(file, hash, signal);
+    const raw = rawChunks(file, hash, signal, Math.min(CHUNK_BYTES, Number(before.size) + 1));
     if (compression === 'none') for await (const chunk of raw) await take(chunk, false);
     else await inflate(path, compression, raw, Number(before.size), take);
     await take(Buffer.alloc(0), true);
@@ -66,15 +63,14 @@ export async function readTextFile(
   }
 }
 
-/** The first bytes of a file that is not compressed, up to `bytes`; null for one that is. */
+/** The first `bytes` of a file that is not compressed; null for one that is, or is not that long. */
 export async function readTextSample(path: string, bytes: number): Promise<Buffer | null> {
   const file = await openFile(path);
   try {
-    const sample = Buffer.alloc(bytes);
+    if ((await file.stat()).size < bytes) return null;
+    const sample = Buffer.allocUnsafeSlow(bytes);
     const { bytesRead } = await file.read(sample, 0, bytes, 0);
-    return compressionOf(path, sample.subarray(0, bytesRead)) === 'none'
-      ? sample.subarray(0, bytesRead)
-      : null;
+    return bytesRead === bytes && compressionOf(path, sample) === 'none' ? sample : null;
   } finally {
     await file.close();
   }
@@ -82,7 +78,8 @@ export async function readTextSample(path: string, bytes: number): Promise<Buffe
 
 async function openFile(path: string): Promise<FileHandle> {
   try {
-    return await open(path, 'r');
+    // Opening a pipe would wait for somebody to write to it.
+    if ((await stat(path)).isFile()) return await open(path, 'r');
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const place = { file: path };
@@ -90,13 +87,19 @@ async function openFile(path: string): Promise<FileHandle> {
       throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist.`, { place, cause });
     throw new Failure('SOURCE_UNREADABLE', `${path} cannot be read (${code}).`, { place, cause });
   }
+  throw new Failure('SOURCE_UNREADABLE', `${path} is no file.`, { place: { file: path } });
 }
 
 /** Reads the next chunk while the last one is being worked on: so two buffers take turns. */
-async function* rawChunks(file: FileHandle, hash: Hash, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const buffers = [Buffer.allocUnsafeSlow(CHUNK_BYTES), Buffer.allocUnsafeSlow(CHUNK_BYTES)] as const;
+async function* rawChunks(
+  file: FileHandle,
+  hash: Hash,
+  signal: AbortSignal,
+  size: number,
+): AsyncGenerator<Buffer> {
+  const buffers = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)] as const;
   let turn = 0;
-  let reading = file.read(buffers[0], 0, CHUNK_BYTES, 0);
+  let reading = file.read(buffers[0], 0, size, 0);
   let position = 0;
   try {
     for (;;) {
@@ -105,7 +108,7 @@ async function* rawChunks(file: FileHandle, hash: Hash, signal: AbortSignal): As
       if (bytesRead === 0) return;
       position += bytesRead;
       turn = 1 - turn;
-      reading = file.read(turn === 0 ? buffers[0] : buffers[1], 0, CHUNK_BYTES, position);
+      reading = file.read(turn === 0 ? buffers[0] : buffers[1], 0, size, position);
       const chunk = buffer.subarray(0, bytesRead);
       hash.update(chunk);
       yield chunk;

@@ -8,6 +8,8 @@ export interface ScannedText {
   readonly longestRecordBytes: number;
   /** False: another reader needs a copy in plain form (blank lines, mixed line ends, lists of several kinds ...). */
   readonly isRegular: boolean;
+  /** Of records, if the file is regular. */
+  readonly lineEnd: '\n' | '\r\n';
   /** A record takes several lines. */
   readonly hasLineEndsInFields: boolean;
 }

@@ -10,7 +10,8 @@ export type TextForm =
   | {
       readonly kind: 'csv';
       readonly dialect: CsvDialect;
-      /** Fields contain line ends: DuckDB's parallel reading is not trusted with them. */
+      readonly lineEnd: '\n' | '\r\n';
+      /** Fields contain line ends: DuckDB's parallel reading is not trusted with them. Only where records end with LF. */
       readonly hasLineEndsInFields: boolean;
     }
   | { readonly kind: 'jsonl' }
@@ -138,6 +139,8 @@ function reader({ source, form, columns, longestRecordBytes }: TranscodeRequest)
     `nullstr = ${dialect.nulls.length === 0 ? quoteText(NO_NULL) : sqlList(dialect.nulls)}`,
     'allow_quoted_nulls = false',
     `decimal_separator = ${quoteText(dialect.decimal)}`,
+    // Left to itself, DuckDB takes the first line end that it sees, be it inside of quotes; told CRLF, it loses records.
+    ...(isCopy || form.lineEnd === '\n' ? [`new_line = '\\n'`] : []),
     'strict_mode = true',
     'null_padding = false',
     'ignore_errors = false',

@@ -146,7 +146,7 @@ async function guess(
 ): Promise<{ readonly table: TextTable; readonly scanned: ScannedText } | null> {
   const { input, format, declared, paths } = job;
   const sample = await readTextSample(path, SAMPLE_BYTES);
-  if (sample === null || sample.length < SAMPLE_BYTES) return null;
+  if (sample === null) return null;
   const scanner = format.scanner(path, input, declared, null);
   try {
     scanner.push(sample, false);
@@ -174,6 +174,7 @@ async function guess(
 /** Whether DuckDB may read the original itself, with the types of this table. */
 function isDirect(scanned: ScannedText, table: TextTable, { format, declared }: Job): boolean {
   if (scanned.malformed > 0 || !scanned.isRegular) return false;
+  if (scanned.hasLineEndsInFields && scanned.lineEnd !== '\n') return false;
   const types = new Map(table.columns.map(({ name, type }) => [name, type]));
   return scanned.columns.every((column) => {
     const type = types.get(column.name);
@@ -230,9 +231,9 @@ async function parse(
   }
 }
 
-function formOf({ input, format }: Job, { hasLineEndsInFields }: ScannedText): TextForm {
+function formOf({ input, format }: Job, { lineEnd, hasLineEndsInFields }: ScannedText): TextForm {
   if (format.kind === 'jsonl') return { kind: 'jsonl' };
-  return { kind: 'csv', dialect: format.dialect(input), hasLineEndsInFields };
+  return { kind: 'csv', dialect: format.dialect(input), lineEnd, hasLineEndsInFields };
 }
 
 /** Once the table is known: parses the original, or a plain copy of it where it is not regular. */

@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import duckdb from '@duckdb/node-bindings';
-import type { Snapshot } from '../../src/core/snapshot.ts';
-import { queryJson, quotePath } from '../../src/data/duckdb.ts';
-import { createDataEngine } from '../../src/data/duckdb-engine.ts';
-import { sources } from '../../src/sources/sources.ts';
-import type { InputSpec } from '../../src/spec/job-spec.ts';
-import { createLocalStorage } from '../../src/storage/local.ts';
-import type { Storage } from '../../src/storage/storage.ts';
+import type { Snapshot } from '../../core/snapshot.ts';
+import { queryJson, quotePath } from '../../data/duckdb.ts';
+import { createDataEngine } from '../../data/duckdb-engine.ts';
+import type { InputSpec } from '../../spec/job-spec.ts';
+import { createLocalStorage } from '../../storage/local.ts';
+import type { Storage } from '../../storage/storage.ts';
+import { sources } from '../sources.ts';
 
 /** What a pinned input says, and its rows as JSON, malformed ones too. */
 export interface PinnedText {
@@ -16,15 +16,19 @@ export interface PinnedText {
   readonly rows: readonly Record<string, unknown>[];
 }
 
+export interface PinOptions {
+  readonly readRows?: boolean;
+  /** Every value as DuckDB prints it. */
+  readonly asText?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 export interface PinBench extends AsyncDisposable {
   /** For inputs. */
   readonly folder: string;
   readonly storage: Storage;
   readonly workspace: string;
-  pin(
-    input: Partial<InputSpec> & Pick<InputSpec, 'source'>,
-    options?: { readRows?: boolean; signal?: AbortSignal },
-  ): Promise<PinnedText>;
+  pin(input: Partial<InputSpec> & Pick<InputSpec, 'source'>, options?: PinOptions): Promise<PinnedText>;
   /** Rows of a statement. */
   query<Row>(sql: string): Promise<Row[]>;
 }
@@ -45,7 +49,8 @@ export async function pinBench(threads = 1): Promise<PinBench> {
     storage,
     workspace,
     query: (sql) => queryJson(connection, sql),
-    async pin(input, { readRows = true, signal = new AbortController().signal } = {}) {
+    async pin(input, options = {}) {
+      const { readRows = true, signal = new AbortController().signal } = options;
       pins += 1;
       const snapshot = await sources[input.source].pin(
         { path: [folder], unique_key: false, on_null: 'reject', ...input },
@@ -53,12 +58,12 @@ export async function pinBench(threads = 1): Promise<PinBench> {
       );
       const rows: Record<string, unknown>[] = [];
       for (const { key } of readRows ? snapshot.files : []) {
-        rows.push(
-          ...(await queryJson<Record<string, unknown>>(
-            connection,
-            `SELECT * FROM read_parquet(${quotePath(await storage.localPath(key))})`,
-          )),
-        );
+        for (const row of await queryJson<Record<string, unknown>>(
+          connection,
+          // Numbers that JSON cannot say come as texts.
+          `SELECT COLUMNS(*)${options.asText === true ? '::VARCHAR' : ''} FROM read_parquet(${quotePath(await storage.localPath(key))})`,
+        ))
+          rows.push(row);
       }
       return { snapshot, rows };
     },
