@@ -46,8 +46,7 @@ export async function performTask(
     await storage.localPath(job.workspace),
     spec.output.path,
   ];
-  const materialises = lease.kind === 'pin' && spec.input.source !== 'parquet';
-  const threads = materialises ? Math.min(availableParallelism(), spec.config.parallelism) : 1;
+  const threads = threadsFor(work);
   const engine: DataEngine = await createDataEngine({
     threads,
     memoryLimitMb: MEMORY_MB,
@@ -97,8 +96,11 @@ export async function performTask(
   }
 }
 
-/** Turning parts into text is the one task that reckons; all others wait for disks. */
+/** Reading text into Parquet and turning parts into text are the tasks that reckon; all others wait for disks. */
 function threadsFor({ lease, job }: TaskWork): number {
-  const isText = (job.spec as JobSpec).output.destination !== 'parquet';
-  return lease.kind === 'publish' && isText ? Math.min(WRITING_THREADS, availableParallelism()) : 1;
+  const { input, output, config } = job.spec as JobSpec;
+  const cores = availableParallelism();
+  if (lease.kind === 'pin' && input.source !== 'parquet') return Math.min(cores, config.parallelism);
+  if (lease.kind === 'publish' && output.destination !== 'parquet') return Math.min(cores, WRITING_THREADS);
+  return 1;
 }

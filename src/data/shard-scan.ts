@@ -208,7 +208,7 @@ export class ShardScan implements RecordScan {
           ? readStrings(chunk, first + index, rows, validities[index] ?? null)
           : duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk, first + index), rows * width);
     }
-    if (flawed) this.#pushValid(chunk, rows, columns, keyNull, validities, listFlaws ?? readFlaws(), refuse);
+    if (flawed) this.#pushValid(rows, columns, keyNull, validities, listFlaws ?? readFlaws(), refuse);
     else this.#queue.push(this.#rowNumbers, columns, 0, rows);
     // The views are copied; letting go of them at once keeps the garbage collector from being driven by their sizes: for
     // 8 M rows it marked the whole heap 32 times, now 11 times.

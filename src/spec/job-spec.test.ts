@@ -221,7 +221,7 @@ test('what is missing is told all at once', () => {
 
 test('unknown keys, wrong values and planned keys are told at once, in order of lines', () => {
   const text =
-    'nam: x\nmodel_id: m.onnx\ninput:\n  source: csv\n  path: 3\noutput:\n  destination: parquet\n  path: out\nschedule: {}\n';
+    'nam: x\nmodel_id: m.onnx\ninput:\n  source: kafka\n  path: 3\noutput:\n  destination: parquet\n  path: out\nschedule: {}\n';
   const { problems } = refusal(() => parseJobFile(text, 'job.yaml', FOLDER));
   expect(problems.map(({ code, place }) => [code, place.line])).toEqual([
     ['SPEC_UNKNOWN_KEY', 1],

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import type { BoundJob } from '../core/bound.ts';
 import { Failure } from '../core/errors.ts';
 import type { WorkerContext } from '../core/wire.ts';
 import type { DataEngine } from '../data/engine.ts';
