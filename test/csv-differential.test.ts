@@ -7,7 +7,7 @@ import { CsvScanner } from '../src/data/text/csv-scanner.ts';
 import { pinBench } from '../src/sources/files/pin-fixture.ts';
 import { CSV_ALPHABET, CSV_SEEDS } from './corpus/csv-seeds.ts';
 import { type PythonEnvironment, pythonEnvironment } from './python-environment.ts';
-import { CollectRecords } from './support/collect-records.ts';
+import { CollectRecords } from '../src/sources/files/collect-records.ts';
 import { mutate, seeded } from './support/mutate.ts';
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });

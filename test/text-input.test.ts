@@ -5,7 +5,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { identityModel } from './onnx-builder.ts';
 import { sql } from './support/parquet.ts';
-import { expectCompleted, expectRefused, workshop } from './support/workshop.ts';
+import { eventOf, expectCompleted, expectRefused, workshop } from './support/workshop.ts';
 
 vi.setConfig({ maxConcurrency: 2, testTimeout: 180_000 });
 
@@ -180,4 +180,35 @@ describe('files of a folder', () => {
   });
 });
 
-void utimesSync;
+describe('a job that is broken off', () => {
+  const ROWS = 400_000;
+  const big = () => `id,x\n${Array.from({ length: ROWS }, (_, at) => `${at},${at % 1_000}`).join('\n')}\n`;
+
+  test('kill -9 in the middle of pin: the next run pins anew, and every row is there once', async () => {
+    const { run, start, out } = bench('killed', { 'a.csv': big(), 'b.csv': `id,x\n${ROWS},5\nbroken\n` });
+    const flags = { input: '*.csv', 'error-budget': '1' };
+    const first = start(flags);
+    await eventOf(first, ({ job }) => job?.status === 'preparing');
+    first.child.kill('SIGKILL');
+    expect((await first.ended).signal).toBe('SIGKILL');
+    const job = expectCompleted(await run(flags));
+    expect(job.counts).toEqual({ read: ROWS + 2, scored: ROWS + 1, rejected: 1, filtered: 0 });
+    expect(
+      await sql(
+        `SELECT count(*) AS n, count(DISTINCT id) AS ids, sum(y)::BIGINT AS y FROM '${out}/*.parquet'`,
+      ),
+    ).toEqual([{ n: String(ROWS + 1), ids: String(ROWS + 1), y: String((ROWS / 1_000) * 499_500 + 5) }]);
+  });
+
+  test('an original that changed since is not scored by halves', async () => {
+    const { run, start, folder } = bench('changed', { 'a.csv': big() });
+    const flags = { input: 'a.csv' };
+    const first = start(flags);
+    await eventOf(first, ({ job }) => job?.status === 'running');
+    first.child.kill('SIGINT');
+    expect((await first.ended).events.at(-1)).toMatchObject({ event: 'interrupted' });
+    utimesSync(join(folder, 'a.csv'), 1, 1);
+    expectRefused(await run(flags), { exit: 6, code: 'SOURCE_CHANGED', names: ['a.csv', 'written again'] });
+    expectCompleted(await run({ ...flags, fresh: true }));
+  });
+});

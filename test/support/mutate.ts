@@ -9,10 +9,10 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** Bytes with one to five places changed: a byte of `alphabet` put in or over another, bytes taken out, a piece doubled. */
-export function mutate(bytes: Buffer, alphabet: Buffer, random: () => number): Buffer {
+/** Bytes with one to `most` places changed: a byte of `alphabet` put in or over another, bytes taken out, a piece doubled. */
+export function mutate(bytes: Buffer, alphabet: Buffer, random: () => number, most = 5): Buffer {
   let result = bytes;
-  const edits = 1 + Math.floor(random() * 5);
+  const edits = 1 + Math.floor(random() * most);
   for (let edit = 0; edit < edits; edit += 1) {
     const at = Math.floor(random() * (result.length + 1));
     const length = 1 + Math.floor(random() * 4);

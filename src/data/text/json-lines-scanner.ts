@@ -121,7 +121,7 @@ export class JsonLinesScanner implements TextScanner {
       malformed: this.#malformed,
       columns: this.#tally.facts(),
       longestRecordBytes: this.#longest,
-      isRegular: this.#blanks === 0 && !this.#hasBom,
+      isRegular: this.#blanks === 0 && !this.#hasBom && !this.#cursor.hasMinusZero,
       lineEnd: '\n',
       hasLineEndsInFields: false,
     };

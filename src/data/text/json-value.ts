@@ -28,6 +28,8 @@ export class JsonCursor {
   start = 0;
   at = 0;
   end = 0;
+  /** -0 was read as a whole number: DuckDB's reader would make it 0. */
+  hasMinusZero = false;
   readonly #closers = new Uint8Array(MAX_DEPTH);
 
   skipSpace(): void {
@@ -134,6 +136,7 @@ export class JsonCursor {
     while (at < end && !ENDS_PLAIN.has(bytes[at] as number)) at += 1;
     this.at = at;
     const text = bytes.toString('latin1', start, Math.min(at, start + 400));
+    if (text === '-0') this.hasMinusZero = true;
     if (text === 'null') return NULL;
     if (text === 'true' || text === 'false') return BOOL;
     if (!NUMBER.test(text) || at - start > 400) {

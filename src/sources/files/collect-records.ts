@@ -1,11 +1,11 @@
-import { EMPTY, NULL } from '../../src/core/field-class.ts';
+import { EMPTY, NULL } from '../../core/field-class.ts';
 import {
   DOUBLED_QUOTES,
   JSON_STRING,
   type MalformedRecord,
   type RecordFields,
   type RecordHandler,
-} from '../../src/data/text/record-handler.ts';
+} from '../../data/text/record-handler.ts';
 
 /** Texts of a record's fields; null where the scanner says so. */
 export type Fields = readonly (string | null)[];
