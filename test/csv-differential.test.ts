@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { Failure } from '../src/core/errors.ts';
 import { CsvScanner } from '../src/data/text/csv-scanner.ts';
+import { CollectRecords } from '../src/sources/files/collect-records.ts';
 import { pinBench } from '../src/sources/files/pin-fixture.ts';
 import { CSV_ALPHABET, CSV_SEEDS } from './corpus/csv-seeds.ts';
 import { type PythonEnvironment, pythonEnvironment } from './python-environment.ts';
-import { CollectRecords } from '../src/sources/files/collect-records.ts';
 import { mutate, seeded } from './support/mutate.ts';
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });

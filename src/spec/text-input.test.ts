@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../core/errors.ts';
-import { jobSpecFromFlags } from './flags.ts';
 import { jobIdentity } from './identity.ts';
 import { parseJobFile, parseJobSpec } from './job-spec.ts';
+import { jobSpecFromFlags } from './spec-from-flags.ts';
 
 const raw = (input: object) => ({
   model_id: 'm.onnx',
