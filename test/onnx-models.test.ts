@@ -127,6 +127,8 @@ async function scoreHere(folder: string, each: ModelCase): Promise<string> {
   const modelSha256 = await sha256OfFile(spec.model_id);
   const job = {
     spec,
+    jobId: 'job-1',
+    createdMs: 0,
     modelSha256,
     registered: null,
     modelStore: `${each.name}.models`,
