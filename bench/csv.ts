@@ -48,7 +48,9 @@ try {
     own.push(await timed(() => plainCopy(input, join(home, `own-${round}.parquet`))));
     ours.push(await timed(() => materialise(input, round)));
   }
-  console.log(`${rows} rows, ${(statSync(input).size / 2 ** 20).toFixed(0)} MiB of ${source}, ${threads} threads`);
+  console.log(
+    `${rows} rows, ${(statSync(input).size / 2 ** 20).toFixed(0)} MiB of ${source}, ${threads} threads`,
+  );
   show("DuckDB's own", own);
   show('materialisation', ours);
   const ratio = median(ours.map(({ wall }) => wall)) / median(own.map(({ wall }) => wall));
@@ -80,10 +82,21 @@ async function materialise(path: string, round: number): Promise<void> {
   const storage = createLocalStorage({ root: '/' });
   const work = join(home, `work-${round}`);
   mkdirSync(work);
-  await using engine = await createDataEngine({ threads, memoryLimitMb: MEMORY_MB, tempDir: home, allowed: [home] });
+  await using engine = await createDataEngine({
+    threads,
+    memoryLimitMb: MEMORY_MB,
+    tempDir: home,
+    allowed: [home],
+  });
   const snapshot = await sources[source].pin(
     { source, path: [path], unique_key: false, on_null: 'reject' },
-    { storage, engine, workspace: storage.keyOf(work), parallelFiles: threads, signal: new AbortController().signal },
+    {
+      storage,
+      engine,
+      workspace: storage.keyOf(work),
+      parallelFiles: threads,
+      signal: new AbortController().signal,
+    },
   );
   if (snapshot.rows !== rows) throw new Error(`${snapshot.rows} rows instead of ${rows}`);
 }

@@ -41,32 +41,13 @@ export interface CsvDialect {
 const LF = 10;
 const CR = 13;
 
-// Kinds of bytes (0: any other), and states of a field that may be a number. From DELIMITER on, a byte ends the field or
-// is a quote.
-const DIGIT = 1;
-const ZERO = 2;
-const MINUS = 3;
-const POINT = 4;
-const DELIMITER = 5;
-const LINE_END = 6;
-const QUOTE = 7;
-const AT_START = 0;
-const AFTER_MINUS = 1;
-const AFTER_ZERO = 2;
-const IN_WHOLE = 3;
-const IN_FRACTION = 4;
-const IN_OTHER = 5;
+const MINUS = 45;
 
-/** By state and kind (of the first five): the next state. */
-// biome-ignore format: a table
-const NEXT = new Uint8Array([
-  IN_OTHER, IN_WHOLE, AFTER_ZERO, AFTER_MINUS, IN_OTHER, 0, 0, 0,
-  IN_OTHER, IN_WHOLE, AFTER_ZERO, IN_OTHER, IN_OTHER, 0, 0, 0,
-  IN_OTHER, IN_OTHER, IN_OTHER, IN_OTHER, IN_FRACTION, 0, 0, 0,
-  IN_OTHER, IN_WHOLE, IN_WHOLE, IN_OTHER, IN_FRACTION, 0, 0, 0,
-  IN_OTHER, IN_FRACTION, IN_FRACTION, IN_OTHER, IN_OTHER, 0, 0, 0,
-  IN_OTHER, IN_OTHER, IN_OTHER, IN_OTHER, IN_OTHER, 0, 0, 0,
-]);
+// Kinds of bytes.
+const OTHER = 0;
+const DELIMITER = 1;
+const LINE_END = 2;
+const QUOTE = 3;
 
 /** What of a declared type needs no look at the text. */
 const SURELY: Readonly<Record<string, number>> = {
@@ -140,11 +121,7 @@ export class CsvScanner implements TextScanner {
     this.#handler = handler;
     this.#delimiter = dialect.delimiter.charCodeAt(0);
     this.#quote = dialect.quote === '' ? -1 : dialect.quote.charCodeAt(0);
-    for (let digit = 49; digit <= 57; digit += 1) this.#kinds[digit] = DIGIT;
-    this.#kinds[48] = ZERO;
-    this.#kinds[45] = MINUS;
     this.#point = dialect.decimal.charCodeAt(0);
-    this.#kinds[this.#point] = POINT;
     this.#kinds[LF] = LINE_END;
     this.#kinds[CR] = LINE_END;
     this.#kinds[this.#delimiter] = DELIMITER;
@@ -198,6 +175,8 @@ export class CsvScanner implements TextScanner {
     const kinds = this.#kinds;
     const quote = this.#quote;
     const delimiter = this.#delimiter;
+    const nullLengths = this.#nullLengths;
+    const point = this.#point;
     const end = bytes.length;
     let at = 0;
     while (at < end) {
@@ -248,18 +227,31 @@ export class CsvScanner implements TextScanner {
                 ? TEXT
                 : this.#classOfRange(bytes, start, stop, count);
         } else {
-          let state = AT_START;
-          while (i < end) {
+          // Digits, perhaps behind a minus, perhaps with a point among them: nearly all numbers.
+          if (bytes[i] === MINUS) i += 1;
+          const first = i;
+          let pointAt = -1;
+          for (; i < end; i += 1) {
+            const byte = bytes[i] as number;
+            if ((byte - 48) >>> 0 <= 9) continue;
+            if (byte !== point || pointAt !== -1) break;
+            pointAt = i;
+          }
+          const isNumber =
+            i === end || kinds[bytes[i] as number] === DELIMITER || kinds[bytes[i] as number] === LINE_END;
+          for (; i < end; i += 1) {
             const kind = kinds[bytes[i] as number] as number;
-            if (kind >= DELIMITER) {
-              if (kind !== QUOTE) break;
-              problem ??= 'has a quote inside an unquoted field';
-              state = IN_OTHER;
-            } else state = NEXT[(state << 3) | kind] as number;
-            i += 1;
+            if (kind === OTHER) continue;
+            if (kind !== QUOTE) break;
+            problem ??= 'has a quote inside an unquoted field';
           }
           stop = i;
-          found = this.#classOf(bytes, start, stop, state, count);
+          const length = stop - start;
+          found =
+            isNumber && length > 0 && (length > 255 || nullLengths[length] === 0)
+              ? simpleNumber(bytes, start, first, stop, pointAt)
+              : 0;
+          if (found === 0) found = this.#classOf(bytes, start, stop, count);
         }
         if (i === end && !final) return this.#incomplete(bytes, at, false, lines);
         if (count === starts.length) {
@@ -409,33 +401,32 @@ export class CsvScanner implements TextScanner {
     return null;
   }
 
-  #classOf(bytes: Buffer, start: number, stop: number, state: number, column: number): number {
+  #classOf(bytes: Buffer, start: number, stop: number, column: number): number {
     const length = stop - start;
     if (length === 0) return this.#emptyIsNull ? NULL : EMPTY;
     if (this.#nullLengths[Math.min(length, 255)] === 1 && this.#isNull(bytes, start, stop)) return NULL;
-    switch (state) {
-      case IN_WHOLE:
-        if (length <= 15) return INT;
-        break;
-      case AFTER_ZERO:
-        if (length === 1) return INT;
-        break;
-      case IN_FRACTION:
-        // Fifteen digits and the point.
-        if (length <= 16 || isShortFraction(bytes, start, stop, this.#point)) return FRACTION;
-        break;
-      default:
-        if (((this.#tally.classes[column] ?? 0) & TEXT) !== 0 && (this.#types[column] ?? null) === null)
-          return TEXT;
-    }
+    if (this.#isText(column)) return TEXT;
     return this.#classOfText(bytes, start, stop);
   }
 
   /** Of a quoted field. */
   #classOfRange(bytes: Buffer, start: number, stop: number, column: number): number {
-    if (((this.#tally.classes[column] ?? 0) & TEXT) !== 0 && (this.#types[column] ?? null) === null)
-      return TEXT;
-    return this.#classOfText(bytes, start, stop);
+    if (this.#isText(column)) return TEXT;
+    const first = bytes[start] === MINUS ? start + 1 : start;
+    let at = first;
+    let pointAt = -1;
+    for (; at < stop; at += 1) {
+      const byte = bytes[at] as number;
+      if ((byte - 48) >>> 0 <= 9) continue;
+      if (byte !== this.#point || pointAt !== -1) return this.#classOfText(bytes, start, stop);
+      pointAt = at;
+    }
+    return simpleNumber(bytes, start, first, stop, pointAt) || this.#classOfText(bytes, start, stop);
+  }
+
+  /** It is, whatever else is in it. */
+  #isText(column: number): boolean {
+    return ((this.#tally.classes[column] ?? 0) & TEXT) !== 0 && (this.#types[column] ?? null) === null;
   }
 
   #classOfText(bytes: Buffer, start: number, stop: number): number {
@@ -515,6 +506,19 @@ export class CsvScanner implements TextScanner {
 }
 
 const TOO_LONG = 'is longer than 32 MiB';
+
+/**
+ * Class of a field of digits (from `first` on) and at most one point (`pointAt`, or -1), behind a minus or not; 0: it has to be looked
+ * at more closely.
+ */
+function simpleNumber(bytes: Buffer, start: number, first: number, stop: number, pointAt: number): number {
+  const whole = (pointAt === -1 ? stop : pointAt) - first;
+  if (whole > 1 && bytes[first] === 48) return 0;
+  if (pointAt === -1) return whole > 0 && whole <= 15 && (start === first || bytes[first] !== 48) ? INT : 0;
+  if (whole === 0 || pointAt + 1 === stop) return 0;
+  // Fifteen digits and the point.
+  return stop - first <= 16 || isShortFraction(bytes, start, stop, bytes[pointAt] as number) ? FRACTION : 0;
+}
 
 /** Index of the quote that ends a field; doubled quotes are passed over. -1: there is none yet. */
 function closingQuote(bytes: Buffer, from: number, quote: number): number {
