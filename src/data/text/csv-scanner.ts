@@ -352,7 +352,7 @@ export class CsvScanner implements TextScanner {
       if (found === NULL) tally.nulls[column] = (tally.nulls[column] as number) + 1;
       else if (found === EMPTY) tally.empties[column] = (tally.empties[column] as number) + 1;
     }
-    this.#handler?.record({ bytes, ...this.#arrays(), columns: count });
+    this.#handler?.record({ bytes, start: at, end: recordEnd, ...this.#arrays(), columns: count });
   }
 
   /** The first record: the names of the columns, or how many there are. */

@@ -177,6 +177,8 @@ export class JsonLinesScanner implements TextScanner {
     }
     this.#handler?.record({
       bytes,
+      start,
+      end,
       starts: this.#starts,
       ends: this.#ends,
       classes: this.#classes,

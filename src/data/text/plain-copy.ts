@@ -14,6 +14,16 @@ const BACKSLASH = 0x5c;
 const LF = 0x0a;
 const ONE = 0x31;
 
+export interface PlainCopyForm {
+  /** Of the columns, in the order of the scanner. */
+  readonly types: readonly string[];
+  /** That of the original. */
+  readonly quote: string;
+  readonly withMalformed: boolean;
+  /** The original is CSV of this same dialect: records can be copied as they are. */
+  readonly isPlainAlready: boolean;
+}
+
 /**
  * Copies records to a CSV file in one plain form, whatever the form of the original: a field `1` in front, so that no line
  * is empty, then every field in quotes, or nothing for null; with `withMalformed` three fields more: line, problem and
@@ -24,28 +34,30 @@ export class PlainCopy implements RecordHandler {
   readonly #types: readonly string[];
   readonly #quote: string;
   readonly #withMalformed: boolean;
+  readonly #isPlainAlready: boolean;
   #out = Buffer.allocUnsafeSlow(64 * 2 ** 10);
   #length = 0;
 
-  private constructor(file: FileHandle, types: readonly string[], quote: string, withMalformed: boolean) {
+  private constructor(file: FileHandle, form: PlainCopyForm) {
     this.#file = file;
-    this.#types = types;
-    this.#quote = quote;
-    this.#withMalformed = withMalformed;
+    this.#types = form.types;
+    this.#quote = form.quote;
+    this.#withMalformed = form.withMalformed;
+    this.#isPlainAlready = form.isPlainAlready;
   }
 
-  /** `types`: of the columns, in the order of the scanner; `quote`: that of the original. */
-  static async create(
-    path: string,
-    { types, quote, withMalformed }: { types: readonly string[]; quote: string; withMalformed: boolean },
-  ): Promise<PlainCopy> {
-    return new PlainCopy(await open(path, 'wx'), types, quote, withMalformed);
+  static async create(path: string, form: PlainCopyForm): Promise<PlainCopy> {
+    return new PlainCopy(await open(path, 'wx'), form);
   }
 
   record(fields: RecordFields): void {
     this.#room(2);
     this.#out[this.#length++] = ONE;
-    for (let column = 0; column < fields.columns; column += 1) this.#field(fields, column);
+    if (this.#isPlainAlready && !this.#hasEmptyNull(fields)) {
+      this.#byte(COMMA);
+      this.#room(fields.end - fields.start);
+      this.#length += fields.bytes.copy(this.#out, this.#length, fields.start, fields.end);
+    } else for (let column = 0; column < fields.columns; column += 1) this.#field(fields, column);
     // Keys that only later lines have are columns all the same.
     for (let column = fields.columns; column < this.#types.length; column += 1) this.#byte(COMMA);
     if (this.#withMalformed) for (let extra = 0; extra < 3; extra += 1) this.#byte(COMMA);
@@ -74,6 +86,13 @@ export class PlainCopy implements RecordHandler {
 
   close(): Promise<void> {
     return this.#file.close();
+  }
+
+  /** An empty field that has to become null, which it is not as it stands there. */
+  #hasEmptyNull({ classes, columns }: RecordFields): boolean {
+    for (let column = 0; column < columns; column += 1)
+      if (classes[column] === EMPTY && this.#types[column] !== 'VARCHAR') return true;
+    return false;
   }
 
   #field(fields: RecordFields, column: number): void {

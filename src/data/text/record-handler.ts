@@ -11,6 +11,9 @@ export interface RecordHandler {
 /** Fields of a record, by column. */
 export interface RecordFields {
   readonly bytes: Buffer;
+  /** The whole record is bytes [start, end), without its line end. */
+  readonly start: number;
+  readonly end: number;
   /** Field `column` is bytes [starts[column], ends[column]); for JSON the whole value, for CSV without its quotes. */
   readonly starts: Int32Array;
   readonly ends: Int32Array;

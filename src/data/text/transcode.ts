@@ -16,7 +16,12 @@ export type TextForm =
     }
   | { readonly kind: 'jsonl' }
   /** What `PlainCopy` writes. */
-  | { readonly kind: 'plain-copy'; readonly decimal: '.' | ','; readonly withMalformed: boolean };
+  | {
+      readonly kind: 'plain-copy';
+      readonly decimal: '.' | ',';
+      readonly withMalformed: boolean;
+      readonly hasLineEndsInFields: boolean;
+    };
 
 export interface TranscodeRequest {
   /** The original, for messages. */
@@ -147,7 +152,7 @@ function reader({ source, form, columns, longestRecordBytes }: TranscodeRequest)
     `comment = ''`,
     `compression = 'none'`,
     'hive_partitioning = false',
-    ...((isCopy ? true : form.hasLineEndsInFields) ? ['parallel = false'] : []),
+    ...(form.hasLineEndsInFields ? ['parallel = false'] : []),
     ...(longest > DEFAULT_LINE_BYTES ? [`max_line_size = ${longest}`, `buffer_size = ${longest * 2}`] : []),
     `columns = ${struct(read)}`,
   ];

@@ -383,6 +383,25 @@ describe('types are those of all rows, and lose nothing', () => {
   });
 });
 
+describe('should DuckDB and our scanner ever disagree', () => {
+  test.each<[what: string, misread: string, why: RegExp]>([
+    ['about how many records there are', 'a,b\n1,2\n3,4\n', /it has 3 records for one, 2 for the other/],
+    [
+      'about which fields are null',
+      'a,b\n1,2\n3,4\n,6\n',
+      /column a is null in 0 records for one, in 1 for the other/,
+    ],
+  ])('%s, the job fails and nothing is kept', async (_, misread, why) => {
+    await read('a,b\n1,2\n3,4\n5,6\n');
+    const other = join(bench.folder, 'other.txt');
+    writeFileSync(other, misread);
+    await expect(bench.pin({ source: 'csv' }, { misread: other })).rejects.toMatchObject({
+      code: 'SOURCE_CORRUPT',
+      message: expect.stringMatching(why),
+    });
+  });
+});
+
 describe('declared types', () => {
   test.each<[type: string, fits: string, not: string]>([
     ['TINYINT', '127 -128 +7 007', '128 -129 1.0 x'],

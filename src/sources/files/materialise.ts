@@ -250,6 +250,8 @@ async function copy(file: LookedAt, index: number, table: TextTable, job: Job): 
       kind: 'plain-copy',
       decimal: job.format.dialect(job.input).decimal,
       withMalformed: scanned.malformed > 0,
+      // Texts of JSON Lines may, once their escapes are read.
+      hasLineEndsInFields: scanned.hasLineEndsInFields || job.format.kind === 'jsonl',
     };
     return await parse(index, { path, source: staged.path, form, table, scanned }, job);
   } finally {
@@ -262,10 +264,13 @@ async function writePlainCopy(file: LookedAt, target: string, table: TextTable, 
   const { input, format, declared, context } = job;
   const types = new Map(table.columns.map(({ name, type }) => [name, type]));
   const names = scanned.columns.map(({ name }) => name);
+  const { delimiter, quote, nulls } = format.dialect(input);
   const plain = await PlainCopy.create(target, {
     types: names.map((name) => types.get(name) ?? 'VARCHAR'),
-    quote: format.dialect(input).quote,
+    quote,
     withMalformed: scanned.malformed > 0,
+    isPlainAlready:
+      format.kind === 'csv' && delimiter === ',' && quote === '"' && nulls.length === 1 && nulls[0] === '',
   });
   try {
     const scanner = format.scanner(path, input, declared, plain, names);

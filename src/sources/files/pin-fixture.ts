@@ -21,6 +21,8 @@ export interface PinOptions {
   /** Every value as DuckDB prints it. */
   readonly asText?: boolean;
   readonly signal?: AbortSignal;
+  /** Has DuckDB read this file instead of the one that is scanned. */
+  readonly misread?: string;
 }
 
 export interface PinBench extends AsyncDisposable {
@@ -54,7 +56,20 @@ export async function pinBench(threads = 1): Promise<PinBench> {
       pins += 1;
       const snapshot = await sources[input.source].pin(
         { path: [folder], unique_key: false, on_null: 'reject', ...input },
-        { storage, engine, workspace: `${workspace}/${pins}`, parallelFiles: 2, signal },
+        {
+          storage,
+          engine:
+            options.misread === undefined
+              ? engine
+              : {
+                  ...engine,
+                  transcode: (request, stop) =>
+                    engine.transcode({ ...request, source: options.misread ?? request.source }, stop),
+                },
+          workspace: `${workspace}/${pins}`,
+          parallelFiles: 2,
+          signal,
+        },
       );
       const rows: Record<string, unknown>[] = [];
       for (const { key } of readRows ? snapshot.files : []) {
