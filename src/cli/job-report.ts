@@ -14,7 +14,10 @@ export interface ReportContext {
 
 /** A job in full, as `run` shows it at the end and `show` at any time. */
 export function jobReport(status: JobStatus, context: ReportContext): string {
-  return [headline(status, context), '', ...jobLines(status, context), ...outcomeLines(status)].join('\n');
+  const model = reportLine('model', modelText(status));
+  return [headline(status, context), '', model, ...jobLines(status, context), ...outcomeLines(status)].join(
+    '\n',
+  );
 }
 
 export function headline(status: JobStatus, { nowMs }: ReportContext): string {
@@ -22,7 +25,8 @@ export function headline(status: JobStatus, { nowMs }: ReportContext): string {
   return `${paint('strong', status.job_id)} "${oneLine(status.name)}" ${paint(stateStyle(status.status), status.status)}${took}`;
 }
 
-function modelText({ model: { reference, registered } }: JobStatus): string {
+/** The model as the job named it; of one of the registry, the version. */
+export function modelText({ model: { reference, registered } }: JobStatus): string {
   if (registered === null) return oneLine(reference);
   const version = versionText(registered);
   return reference === version ? version : `${version}, by ${oneLine(reference)}`;
@@ -36,7 +40,7 @@ export function reportLine(label: string, value: string): string {
 /** Rows, times, output. */
 export function jobLines(status: JobStatus, { peakMemoryBytes, nowMs }: ReportContext): string[] {
   const { counts, timings } = status;
-  const lines = [reportLine('model', modelText(status)), reportLine('rows', rows(status))];
+  const lines = [reportLine('rows', rows(status))];
   if (status.scoring_ms !== null) {
     const scoring = `${formatRate(counts.read, status.scoring_ms)} while scoring`;
     lines.push(

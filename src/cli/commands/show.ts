@@ -9,7 +9,7 @@ import { JOB_ARGUMENT, withJob } from '../find-job.ts';
 import { formatBytes, formatCount } from '../format.ts';
 import { examples, withHelp } from '../help.ts';
 import { type JobRejects, rejectsOf } from '../job-files.ts';
-import { headline, jobLines, outcomeLines, reportLine } from '../job-report.ts';
+import { headline, jobLines, modelText, outcomeLines, reportLine } from '../job-report.ts';
 import type { Output } from '../output.ts';
 import { rejectReport } from '../reject-report.ts';
 import { systemClock } from '../system-ports.ts';
@@ -85,7 +85,7 @@ async function rejectsIn(detail: JobDetail): Promise<ShownRejects | null> {
   return { groups, lines: (width) => rejectReport(detail.job.job_id, groups, files, width) };
 }
 
-function settingLines({ specification, model_sha256: sha256, input }: JobDetail): string[] {
+function settingLines({ job, specification, model_sha256: sha256, input }: JobDetail): string[] {
   const spec = specification as JobSpec;
   const { config } = spec;
   const pinned =
@@ -97,7 +97,7 @@ function settingLines({ specification, model_sha256: sha256, input }: JobDetail)
       ? formatCount(config.error_budget.count)
       : `${config.error_budget.share * 100}%`;
   return [
-    reportLine('model', `${oneLine(spec.model_id)}, sha256 ${sha256.slice(0, 12)}`),
+    reportLine('model', `${modelText(job)}, sha256 ${sha256.slice(0, 12)}`),
     reportLine('input', `${pinned}${spec.input.path.map(oneLine).join(', ')}`),
     ...(spec.input.where === undefined ? [] : [reportLine('where', oneLine(spec.input.where))]),
     reportLine(
