@@ -1,5 +1,6 @@
 import type { Connection } from '@duckdb/node-bindings';
 import { Failure } from '../core/errors.ts';
+import { failureOfFiles, MOST_FILES_NAMED } from '../core/many-files.ts';
 import { queryJson, quotePath, quoteText } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
 import type { DescribedFile } from './engine.ts';
@@ -67,14 +68,18 @@ async function readFooters(
   try {
     return await queryFooters(connection, paths, statistics);
   } catch (error) {
-    // One bad file fails them all: find out which.
+    // One bad file fails them all: find out which, and whether it is the only one.
+    const bad: Failure[] = [];
     for (const path of paths) {
+      if (bad.length > MOST_FILES_NAMED) break;
       try {
         await queryFooters(connection, [path], true);
       } catch (cause) {
-        throw blame(path, cause);
+        bad.push(blame(path, cause));
       }
     }
+    const [first, ...others] = bad;
+    if (first !== undefined) throw failureOfFiles([first, ...others]);
     throw duckdbFailure(error, { reads: paths });
   }
 }
@@ -274,42 +279,44 @@ function refuseUnclearNames(path: string, written: readonly string[], read: read
   }
 }
 
-/** Each file's columns in the first file's order. Fails with SCHEMA_MISMATCH when they are not the same. */
+/** Each file's columns in the first file's order. Fails with SCHEMA_MISMATCH, naming all files whose columns are not the same. */
 function inFirstOrder(files: readonly DescribedFile[]): DescribedFile[] {
   const [first] = files;
   if (first === undefined) return [];
-  return files.map((file) => {
+  const different: Failure[] = [];
+  const ordered = files.map((file) => {
+    const difference = differenceOf(first, file);
+    if (difference !== null) different.push(difference);
     const byName = new Map(file.columns.map((column) => [column.name, column]));
-    const columns = first.columns.map((wanted) => {
-      const column = byName.get(wanted.name);
-      if (column === undefined)
-        throw mismatch(
-          first,
-          file,
-          wanted.name,
-          `${first.path} has a column ${wanted.name}, ${file.path} has not.`,
-        );
-      if (column.type !== wanted.type) {
-        throw mismatch(
-          first,
-          file,
-          wanted.name,
-          `Column ${wanted.name} is ${wanted.type} in ${first.path}, but ${column.type} in ${file.path}.`,
-        );
-      }
-      return column;
-    });
-    const extra = file.columns.find((column) => !first.columns.some(({ name }) => name === column.name));
-    if (file.columns.length !== first.columns.length && extra !== undefined) {
-      throw mismatch(
+    return { ...file, columns: first.columns.map((column) => byName.get(column.name) ?? column) };
+  });
+  const [one, ...others] = different;
+  if (one !== undefined) throw failureOfFiles([one, ...others]);
+  return ordered;
+}
+
+/** The first column in which a file differs. Null: there is none. */
+function differenceOf(first: DescribedFile, file: DescribedFile): Failure | null {
+  const byName = new Map(file.columns.map((column) => [column.name, column]));
+  for (const { name, type } of first.columns) {
+    const column = byName.get(name);
+    if (column === undefined)
+      return mismatch(first, file, name, `${first.path} has a column ${name}, ${file.path} has not.`);
+    if (column.type !== type) {
+      return mismatch(
         first,
         file,
-        extra.name,
-        `${file.path} has a column ${extra.name}, ${first.path} has not.`,
+        name,
+        `Column ${name} is ${type} in ${first.path}, but ${column.type} in ${file.path}.`,
       );
     }
-    return { ...file, columns };
-  });
+  }
+  if (file.columns.length === first.columns.length) return null;
+  const names = new Set(first.columns.map(({ name }) => name));
+  const extra = file.columns.find(({ name }) => !names.has(name));
+  return extra === undefined
+    ? null
+    : mismatch(first, file, extra.name, `${file.path} has a column ${extra.name}, ${first.path} has not.`);
 }
 
 function mismatch(first: DescribedFile, file: DescribedFile, field: string, sentence: string): Failure {

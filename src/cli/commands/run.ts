@@ -1,9 +1,9 @@
 import { Command, Option } from 'commander';
-import { FIELD_DEFAULTS } from '../../spec/field-defaults.ts';
-import { type FlagValues, JOB_FLAGS } from '../../spec/flags.ts';
+import type { FlagValues } from '../../spec/flags.ts';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
 import { followJob } from '../follow-job.ts';
 import { examples, withHelp } from '../help.ts';
+import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
 import type { Output } from '../output.ts';
 import { readJobFile } from '../read-job-file.ts';
 import { systemRandom } from '../system-ports.ts';
@@ -56,46 +56,6 @@ export function runCommand(): Command {
   return command.action(async (jobFile: string | undefined, options: RunFlags) =>
     finish(options, (output) => run(jobFile, flagValues(command, options), options, output)),
   );
-}
-
-const BEHAVIOUR = 'Behaviour:';
-
-/** Headings of the help, by what a flag's field is about. */
-const GROUPS: Readonly<Record<string, string>> = {
-  model_id: 'Model:',
-  input: 'Input:',
-  output: 'Output:',
-  config: 'Limits:',
-};
-const ORDER = ['Input:', 'Model:', 'Output:', 'Limits:', BEHAVIOUR];
-
-function jobOptions(): Option[] {
-  const options = JOB_FLAGS.map(({ flag, value, kind, field, help }) => {
-    const fallback = FIELD_DEFAULTS[field];
-    const shown = fallback === undefined ? help : `${help} (default: ${fallback})`;
-    const option = new Option(value === undefined ? flag : `${flag} ${value}`, shown);
-    if (
-      kind === 'paths' ||
-      kind === 'texts' ||
-      kind === 'list' ||
-      kind === 'list-or-auto' ||
-      kind === 'pairs'
-    )
-      option.argParser(collect);
-    return option.helpGroup(GROUPS[field.split('.')[0] ?? ''] ?? BEHAVIOUR);
-  });
-  const place = ({ helpGroupHeading = BEHAVIOUR }: Option) => ORDER.indexOf(helpGroupHeading);
-  return options.toSorted((a, b) => place(a) - place(b));
-}
-
-function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
-}
-
-function flagValues(command: Command, options: RunFlags): FlagValues {
-  return Object.fromEntries(
-    command.options.map((option) => [option.long, options[option.attributeName()]]),
-  ) as FlagValues;
 }
 
 async function run(

@@ -1,5 +1,6 @@
 import { Failure } from '../../core/errors.ts';
 import { decidingClass } from '../../core/field-class.ts';
+import { failureOfFiles } from '../../core/many-files.ts';
 import { type ColumnFacts, commonType } from '../../data/text/column-facts.ts';
 import { partitionColumns } from './partition-columns.ts';
 
@@ -92,6 +93,7 @@ function requireSameColumns(files: readonly FileColumns[]): void {
   const [first] = files;
   if (first === undefined) return;
   const names = new Set(first.columns.map(({ name }) => name));
+  const different: Failure[] = [];
   for (const { path, columns } of files) {
     const own = new Set(columns.map(({ name }) => name));
     const missing = [...names].find((name) => !own.has(name));
@@ -99,10 +101,11 @@ function requireSameColumns(files: readonly FileColumns[]): void {
     const field = missing ?? extra;
     if (field === undefined) continue;
     const [has, lacks] = missing === undefined ? [path, first.path] : [first.path, path];
-    throw new Failure('SCHEMA_MISMATCH', `${has} has a column ${JSON.stringify(field)}, ${lacks} has not.`, {
-      place: { file: path, field },
-    });
+    const sentence = `${has} has a column ${JSON.stringify(field)}, ${lacks} has not.`;
+    different.push(new Failure('SCHEMA_MISMATCH', sentence, { place: { file: path, field } }));
   }
+  const [one, ...others] = different;
+  if (one !== undefined) throw failureOfFiles([one, ...others]);
 }
 
 /** Keys of several files that differ in letter case only would be one column to DuckDB. */
