@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { Failure } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { cancelCommand } from './commands/cancel.ts';
+import { checkCommand } from './commands/check.ts';
 import { completionCommand } from './commands/completion.ts';
 import { explainCommand } from './commands/explain.ts';
 import { jobsCommand } from './commands/jobs.ts';
@@ -41,6 +42,7 @@ program.configureOutput({ outputError: () => {} });
 withHelp(
   program,
   examples(
+    ['Would it work, and how long would it take?', 'batchwright check job.yaml'],
     ['Score a table as a job file says, then look at the result', 'batchwright run job.yaml'],
     [
       'The same without a file',
@@ -55,7 +57,7 @@ withHelp(
 );
 
 const GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[] = [
-  ['Jobs:', [runCommand(), resumeCommand(), jobsCommand(), showCommand(), cancelCommand()]],
+  ['Jobs:', [checkCommand(), runCommand(), resumeCommand(), jobsCommand(), showCommand(), cancelCommand()]],
   ['Results:', [resultsCommand(), rejectsCommand(), verifyCommand()]],
   ['Models:', [modelCommand()]],
   ['Help:', [explainCommand(), completionCommand(program)]],

@@ -7,12 +7,15 @@ import { enableCompileCache } from 'node:module';
 // Compiled code (and from source, stripped types) is kept between runs: it halves the start.
 enableCompileCache();
 
-const [command, managerFlag, manager, storageFlag, storage, ...rest] = process.argv.slice(2);
-const plain = managerFlag === '--manager' && storageFlag === '--storage' && rest.length === 0;
+const [command, flag, from, storageFlag, storage, ...rest] = process.argv.slice(2);
+const plain = storageFlag === '--storage' && rest.length === 0 && from !== undefined && storage !== undefined;
 
-if (plain && (command === 'worker' || command === 'task') && manager !== undefined && storage !== undefined) {
+if (plain && flag === '--manager' && (command === 'worker' || command === 'task')) {
   const { runProcess } = await import('./run-process.ts');
-  await runProcess(command, { manager, storage });
+  await runProcess(command, { from, storage });
+} else if (plain && flag === '--request' && command === 'sample') {
+  const { runProcess } = await import('./run-process.ts');
+  await runProcess(command, { from, storage });
 } else {
   await import('./command-line.ts');
 }

@@ -1,17 +1,20 @@
 import { openOutput, reportFailure } from './output.ts';
 
-/** A worker or a task, as its parent starts it. */
+/** A worker, a task or a sampling process, as its parent starts it. */
 export async function runProcess(
-  command: 'worker' | 'task',
-  options: { readonly manager: string; readonly storage: string },
+  command: 'worker' | 'task' | 'sample',
+  { from, storage }: { readonly from: string; readonly storage: string },
 ): Promise<void> {
   try {
     if (command === 'worker') {
       const { workerCommand } = await import('./commands/worker.ts');
-      process.exitCode = await workerCommand(options);
+      process.exitCode = await workerCommand({ manager: from, storage });
+    } else if (command === 'sample') {
+      const { sampleCommand } = await import('./commands/sample.ts');
+      process.exitCode = await sampleCommand(from, storage);
     } else {
       const { taskCommand } = await import('./commands/task.ts');
-      process.exitCode = await taskCommand(options);
+      process.exitCode = await taskCommand({ manager: from, storage });
     }
   } catch (error) {
     process.exitCode = reportFailure(error, openOutput({}));

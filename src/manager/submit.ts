@@ -75,11 +75,14 @@ export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise
   return { job_id: outcome.job.jobId, status: outcome.job.state, resumed: outcome.kind === 'resumed' };
 }
 
+/** What is needed to look whether a job can be gone on with. */
+export type ResumeDeps = Pick<ManagerDeps, 'ledger' | 'registry' | 'checkSourceUnchanged'>;
+
 /**
  * Whether a job can be gone on with by its id alone: unfinished, with the model and the input that it was started with.
  * Fails with JOB_NOT_FOUND, JOB_FINISHED, MODEL_CHANGED, SOURCE_CHANGED.
  */
-export async function checkResumable(tenant: string, jobId: string, deps: ManagerDeps): Promise<void> {
+export async function checkResumable(tenant: string, jobId: string, deps: ResumeDeps): Promise<void> {
   const job = await deps.ledger.job(tenant, jobId);
   if (job === null)
     throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
@@ -110,17 +113,18 @@ function namesVersionOf({ model }: JobRow, spec: JobSpec): boolean {
   return model !== null && versionText(model) === spec.model_id;
 }
 
-async function resolvedModel(tenant: string, spec: JobSpec, { registry }: ManagerDeps): Promise<JobModel> {
+async function resolvedModel(tenant: string, spec: JobSpec, { registry }: ResumeDeps): Promise<JobModel> {
   const { sha256, registered } = await registry.resolve(tenant, spec.model_id);
   if (registered === null) return { sha256, use: null };
   const { model, alias } = registered;
   return { sha256, use: { name: model.name, version: model.version, alias } };
 }
 
-async function unfinishedJob(
+/** The unfinished job of that identity; null: there is none. */
+export async function unfinishedJob(
   tenant: string,
   identity: string,
-  { ledger }: ManagerDeps,
+  { ledger }: Pick<ManagerDeps, 'ledger'>,
 ): Promise<JobRow | null> {
   const open = await ledger.openJobs();
   return (
@@ -132,7 +136,7 @@ async function checkNothingChanged(
   job: JobRow,
   spec: JobSpec,
   model: JobModel,
-  deps: ManagerDeps,
+  deps: ResumeDeps,
 ): Promise<void> {
   if (job.model !== null && model.use !== null && job.model.version !== model.use.version)
     throw otherVersion(job.jobId, job.model, model.use);

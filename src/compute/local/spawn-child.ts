@@ -23,6 +23,8 @@ export interface ChildPlace {
   readonly logFile: string;
   /** The child's folder for temporary files, TMPDIR: what a killed child leaves there can be found and removed. */
   readonly scratch: string;
+  /** A channel for messages (`process.send`). Default: none. */
+  readonly channel?: boolean;
 }
 
 /**
@@ -33,12 +35,12 @@ export interface ChildPlace {
 export function spawnChild(
   program: Program,
   command: readonly string[],
-  { token, logFile, scratch }: ChildPlace,
+  { token, logFile, scratch, channel = false }: ChildPlace,
 ): Child {
   const log = openLogFile(logFile);
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
   const child = spawn(program.execPath, [...program.args, ...command], {
-    stdio: ['pipe', log, log],
+    stdio: ['pipe', log, log, ...(channel ? (['ipc'] as const) : [])],
     // A group of its own: Ctrl-C of the terminal reaches the manager only, which then drains.
     detached: true,
     env: {

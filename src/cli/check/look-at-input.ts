@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import { Failure, type FailureReport } from '../../core/errors.ts';
+import type { Snapshot, SnapshotFile } from '../../core/snapshot.ts';
+import { expandPaths } from '../../sources/files/expand-paths.ts';
+import { copyHeads, type TextHeads } from '../../sources/files/text-heads.ts';
+import type { SourceContext } from '../../sources/source.ts';
+import { sources } from '../../sources/sources.ts';
+import type { InputSpec } from '../../spec/job-spec.ts';
+import type { Storage } from '../../storage/storage.ts';
+import { systemClock } from '../system-ports.ts';
+
+export interface LookedAtInput {
+  /** Of what was looked at: for Parquet all of it. */
+  readonly snapshot: Snapshot;
+  /** Rows of the input, without `input.limit`. */
+  readonly rows: number;
+  readonly rowsExact: boolean;
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly malformed: number;
+  /** Of pinning all of it; reckoned where only beginnings were read. */
+  readonly pinMs: number;
+}
+
+/** Text up to this size is read to its end, which takes about a second; compressed, a quarter of it. */
+export const WHOLE_TEXT_BYTES = 64 * 2 ** 20;
+
+/**
+ * The input as pin would find it. Parquet is looked at where it lies; text is turned into Parquet below `scratch`, whole
+ * if it is small or `full`, else the beginnings of its files. Fails as `Source.pin` does.
+ */
+export async function lookAtInput(
+  input: InputSpec,
+  { full, scratch }: { readonly full: boolean; readonly scratch: string },
+  { storage, engine, parallelFiles, signal }: Omit<SourceContext, 'workspace'>,
+): Promise<LookedAtInput> {
+  const source = sources[input.source];
+  const workspace = storage.keyOf(join(scratch, 'pinned'));
+  const context = { storage, engine, workspace, parallelFiles, signal };
+  const sizeBytes = await source.sizeBytes(input);
+  const begunMs = systemClock.monotonicMs();
+  const isText = input.source !== 'parquet';
+  if (isText && !full && sizeBytes > WHOLE_TEXT_BYTES / (isCompressed(input) ? 4 : 1)) {
+    const paths = await expandPaths(input.path, source.folderPattern);
+    const folder = join(scratch, 'beginnings');
+    const heads = await copyHeads(paths, input, folder);
+    try {
+      const snapshot = await source.pin({ ...input, path: heads.heads.map(({ path }) => path) }, context);
+      const elapsedMs = systemClock.monotonicMs() - begunMs;
+      return fromHeads(snapshot, heads, folder, elapsedMs, storage);
+    } catch (error) {
+      throw error instanceof Failure ? withoutFolder(error, folder) : error;
+    }
+  }
+  const snapshot = await source.pin(input, context);
+  return {
+    snapshot,
+    rows: snapshot.rows,
+    rowsExact: true,
+    files: snapshot.files.length,
+    sizeBytes,
+    malformed: malformedIn(snapshot),
+    pinMs: systemClock.monotonicMs() - begunMs,
+  };
+}
+
+function isCompressed({ path }: InputSpec): boolean {
+  return path.some((each) => /\.(gz|zst)$/i.test(each));
+}
+
+function fromHeads(
+  snapshot: Snapshot,
+  { heads, files, sizeBytes }: TextHeads,
+  folder: string,
+  elapsedMs: number,
+  storage: Storage,
+): LookedAtInput {
+  let rows = 0;
+  let lookedAt = 0;
+  let read = 0;
+  for (const [at, { ofBytes, fileBytes }] of heads.entries()) {
+    rows += ((snapshot.files[at]?.rows ?? 0) * fileBytes) / Math.max(1, ofBytes);
+    lookedAt += fileBytes;
+    read += ofBytes;
+  }
+  return {
+    snapshot: { ...snapshot, files: snapshot.files.map((file) => withoutFolderIn(file, folder, storage)) },
+    rows: Math.round((rows * sizeBytes) / Math.max(1, lookedAt)),
+    rowsExact: false,
+    files,
+    sizeBytes,
+    malformed: malformedIn(snapshot),
+    pinMs: (elapsedMs * sizeBytes) / Math.max(1, read),
+  };
+}
+
+function malformedIn({ files }: Snapshot): number {
+  return files.reduce((sum, { original }) => sum + (original?.malformed ?? 0), 0);
+}
+
+/** Under the name of the file that the beginning is of. */
+function withoutFolderIn(file: SnapshotFile, folder: string, storage: Storage): SnapshotFile {
+  if (file.original === undefined) return file;
+  const path = file.original.path.slice(folder.length);
+  return { ...file, original: { ...file.original, path, key: storage.keyOf(path) } };
+}
+
+function withoutFolder(failure: Failure, folder: string): Failure {
+  const clean = <Part extends object>(part: Part): Part =>
+    JSON.parse(JSON.stringify(part).replaceAll(JSON.stringify(folder).slice(1, -1), '')) as Part;
+  const { code, message, next, place, problems, details } = clean<FailureReport>(failure.toJSON());
+  return new Failure(
+    code,
+    `${message} (Only the beginnings of the files were read; --full reads all of them.)`,
+    {
+      next,
+      place,
+      ...(problems === undefined ? {} : { problems }),
+      ...(details === undefined ? {} : { details }),
+    },
+  );
+}
