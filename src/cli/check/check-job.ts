@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { isProvablyDead, processIdentity } from '../../compute/local/process-identity.ts';
 import type { BoundJob, PinnedModel } from '../../core/bound.ts';
@@ -443,6 +443,8 @@ function estimated(
     pinMs: input.pinMs,
     peakMemoryBytes,
     shardRows: Math.max(...shards.map(rangeRows)),
+    cores: machine.slots,
+    load: loadavg()[0] ?? 0,
     isText: spec.output.destination !== 'parquet',
   });
 }

@@ -180,6 +180,12 @@ function estimate(found: Estimate): string {
       `memory: about ${formatCount(found.memory_mb_per_worker)} MiB for each worker (limit ${formatCount(found.memory_limit_mb_per_worker)} MiB), ${formatCount(total)} MiB in all`,
       2,
     ),
+    ...(found.load > found.cores / 2
+      ? folded(
+          `this machine is busy (load ${found.load} on ${found.cores} ${found.cores === 1 ? 'core' : 'cores'}): times vary`,
+          2,
+        )
+      : []),
     ...folded(`result: about ${formatBytes(found.output_bytes)}`, 2),
   ].join('\n');
 }

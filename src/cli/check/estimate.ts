@@ -13,6 +13,9 @@ export interface EstimateInput {
   readonly peakMemoryBytes: number;
   /** Most rows of a shard. */
   readonly shardRows: number;
+  /** Of the machine: its cores, and the processes that are waiting for them without this job (load average). */
+  readonly cores: number;
+  readonly load: number;
   /** CSV or JSON Lines: parts are turned into text, and read back, before they are published. */
   readonly isText: boolean;
 }
@@ -31,6 +34,9 @@ export interface Estimate {
   readonly workers: number;
   readonly batch_size: number;
   readonly output_bytes: number;
+  /** What else the machine is doing, in processes. */
+  readonly load: number;
+  readonly cores: number;
 }
 
 /** What a shard's row costs until its part is written, beside the engine's buffers (core/cut-shards.ts). */
@@ -50,7 +56,9 @@ const TEXT_GROWTH = 3;
 export function estimateJob(input: EstimateInput): Estimate {
   const { rows, settings, timed, startMs, pinMs, isText } = input;
   const perWorker = (timed.rows * 1_000) / timed.elapsedMs;
-  const rate = perWorker * settings.workers;
+  // On a busy machine more workers take their time from each other, too.
+  const crowd = Math.min(1, input.cores / (input.load + settings.workers));
+  const rate = perWorker * Math.max(1, settings.workers * (input.load > input.cores / 2 ? crowd : 1));
   const partBytes = (timed.partBytes / timed.rows) * rows;
   const outputBytes = partBytes * (isText ? TEXT_GROWTH : 1);
   const publishMs = partBytes / PUBLISH_BYTES_PER_MS + (isText ? outputBytes / TEXT_BYTES_PER_MS : 0);
@@ -70,5 +78,7 @@ export function estimateJob(input: EstimateInput): Estimate {
     workers: settings.workers,
     batch_size: settings.batch_size,
     output_bytes: Math.round(outputBytes),
+    load: Math.round(input.load * 10) / 10,
+    cores: input.cores,
   };
 }

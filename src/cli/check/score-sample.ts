@@ -124,12 +124,17 @@ class Sample {
   /** The process ended before it was done. */
   lost(ending: Exclude<Ending, { kind: 'done' }>): void {
     this.#troubled = true;
-    if (ending.kind === 'refused') return this.#stop(failureFromReport(ending.failure));
+    if (ending.kind === 'refused') {
+      this.#stop(failureFromReport(ending.failure));
+      return;
+    }
     const { rows } = ending;
     const piece = rows === null ? undefined : this.waiting.find(({ range }) => holds(range, rows));
     const batchTimeoutMs = this.#options.context.batchTimeoutMs;
-    if (ending.kind === 'hung' && (piece === undefined || ending.waitedMs < batchTimeoutMs))
-      return this.#stop(hung(ending.waitedMs, rows, batchTimeoutMs));
+    if (ending.kind === 'hung' && (piece === undefined || ending.waitedMs < batchTimeoutMs)) {
+      this.#stop(hung(ending.waitedMs, rows, batchTimeoutMs));
+      return;
+    }
     if (piece === undefined || rows === null) {
       const how = ending.kind === 'died' ? ending.how : 'in silence';
       if (this.waiting.length === 0) {
@@ -138,12 +143,13 @@ class Sample {
         );
         return;
       }
-      return this.#stop(
+      this.#stop(
         new Failure(
           'WORKER_FAILED',
           `The process that scores the sample ended ${how}, outside of the model.`,
         ),
       );
+      return;
     }
     const blamed = (start: number, end: number): SamplePiece => ({
       ...this.#piece(start, end),
