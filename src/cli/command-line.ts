@@ -5,6 +5,7 @@ import { cancelCommand } from './commands/cancel.ts';
 import { checkCommand } from './commands/check.ts';
 import { completionCommand } from './commands/completion.ts';
 import { explainCommand } from './commands/explain.ts';
+import { initCommand } from './commands/init.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { modelCommand } from './commands/model.ts';
 import { rejectsCommand } from './commands/rejects.ts';
@@ -57,7 +58,18 @@ withHelp(
 );
 
 const GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[] = [
-  ['Jobs:', [checkCommand(), runCommand(), resumeCommand(), jobsCommand(), showCommand(), cancelCommand()]],
+  [
+    'Jobs:',
+    [
+      initCommand(),
+      checkCommand(),
+      runCommand(),
+      resumeCommand(),
+      jobsCommand(),
+      showCommand(),
+      cancelCommand(),
+    ],
+  ],
   ['Results:', [resultsCommand(), rejectsCommand(), verifyCommand()]],
   ['Models:', [modelCommand()]],
   ['Help:', [explainCommand(), completionCommand(program)]],

@@ -14,9 +14,10 @@ const GROUPS: Readonly<Record<string, string>> = {
 };
 const ORDER = ['Input:', 'Model:', 'Output:', 'Limits:', BEHAVIOUR];
 
-/** All flags that say what a job is to do, under headings. */
-export function jobOptions(): Option[] {
-  const options = JOB_FLAGS.map(({ flag, value, kind, field, help }) => {
+/** Flags that say what a job is to do, under headings: all, or those of some fields. */
+export function jobOptions(fields?: readonly string[]): Option[] {
+  const flags = fields === undefined ? JOB_FLAGS : JOB_FLAGS.filter(({ field }) => fields.includes(field));
+  const options = flags.map(({ flag, value, kind, field, help }) => {
     const fallback = FIELD_DEFAULTS[field];
     const shown = fallback === undefined ? help : `${help} (default: ${fallback})`;
     const option = new Option(value === undefined ? flag : `${flag} ${value}`, shown);

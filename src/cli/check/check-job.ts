@@ -6,26 +6,18 @@ import type { BoundJob, PinnedModel } from '../../core/bound.ts';
 import { cutShards } from '../../core/cut-shards.ts';
 import { Failure, type FailureReport } from '../../core/errors.ts';
 import { rejectLimit } from '../../core/failure-rules.ts';
-import { isModelPath } from '../../core/model-reference.ts';
-import { type ModelSignature, shapeText } from '../../core/signature.ts';
+import { shapeText } from '../../core/signature.ts';
 import { rangeRows, type SourceColumn } from '../../core/snapshot.ts';
 import type { WorkerContext } from '../../core/wire.ts';
 import { createDataEngine } from '../../data/duckdb-engine.ts';
 import { predictionFacts } from '../../data/prediction-facts.ts';
 import { groupRejects } from '../../data/reject-groups.ts';
 import { effectiveSettings } from '../../manager/effective-settings.ts';
-import { registryStoreOf } from '../../manager/layout.ts';
-import { findModel } from '../../manager/models.ts';
 import { outputBytesPerRow } from '../../manager/output-size.ts';
 import { checkResumable, unfinishedJob } from '../../manager/submit.ts';
 import { bindJob } from '../../manager/tasks/bind-job.ts';
 import { outputSchema } from '../../manager/tasks/output-schema.ts';
-import { byReference } from '../../registry/by-reference.ts';
-import { createEmbeddedRegistry } from '../../registry/embedded/embedded-registry.ts';
-import { createLocalRegistry } from '../../registry/local/local-registry.ts';
-import { hashedCompanions } from '../../registry/model-bytes.ts';
-import type { Registry, ResolvedModel } from '../../registry/registry.ts';
-import { runtimes } from '../../runtimes/runtimes.ts';
+import type { Registry } from '../../registry/registry.ts';
 import { createFilesSink } from '../../sinks/files/files-sink.ts';
 import { searchFolders } from '../../sources/files/expand-paths.ts';
 import { refuseOverlap } from '../../sources/files/refuse-overlap.ts';
@@ -41,6 +33,7 @@ import { systemClock } from '../system-ports.ts';
 import type { CheckedBinding, CheckedInput, CheckedSample, CheckResult } from './check-result.ts';
 import { type Estimate, estimateJob } from './estimate.ts';
 import { type LookedAtInput, lookAtInput } from './look-at-input.ts';
+import { lookAtModel, registryOver } from './look-at-model.ts';
 import { sampleRanges } from './sample-ranges.ts';
 import { type ScoredSample, scoreSample } from './score-sample.ts';
 import { openStateCopy } from './state-copy.ts';
@@ -198,45 +191,6 @@ type Settled = NonNullable<Awaited<ReturnType<typeof bindJob>>>;
 interface Verdicts {
   readonly refuse: (failure: Failure) => void;
   readonly warnings: string[];
-}
-
-function registryOver(ledger: OpenLedger, storage: Storage): Registry {
-  return byReference({
-    files: createLocalRegistry({ companionsOf: runtimes.onnx.companions }),
-    names: createEmbeddedRegistry({
-      find: (tenant, reference) => findModel(tenant, reference, ledger.models),
-      storage,
-    }),
-  });
-}
-
-/** The model where it lies: nothing is copied, and it is not loaded here. */
-async function lookAtModel(
-  spec: JobSpec,
-  registry: Registry,
-  state: string,
-  storage: Storage,
-): Promise<{
-  readonly resolved: ResolvedModel;
-  readonly pinned: PinnedModel;
-  readonly signature: ModelSignature;
-}> {
-  const resolved = await registry.resolve(EMBEDDED_TENANT, spec.model_id);
-  const { reference, sha256 } = resolved;
-  const store = registryStoreOf(
-    { workspaceKey: storage.keyOf(join(resolve(state), 'workspace')) },
-    EMBEDDED_TENANT,
-  );
-  const pinned = isModelPath(reference)
-    ? {
-        reference,
-        key: storage.keyOf(reference),
-        sha256,
-        companions: await hashedCompanions(reference, runtimes.onnx.companions),
-      }
-    : await registry.fetch(resolved, store, storage);
-  const signature = await runtimes.onnx.inspect({ path: await storage.localPath(pinned.key), sha256 });
-  return { resolved, pinned, signature };
 }
 
 function useOf({ registered }: PinnedModel): { name: string; version: number; alias: string | null } | null {
