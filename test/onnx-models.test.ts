@@ -136,7 +136,14 @@ async function scoreHere(folder: string, each: ModelCase): Promise<string> {
   const work = { job, lease: { fence: 1 } } as unknown as TaskWork;
   const { snapshot, bound } = await pin(
     work,
-    { storage, engine, registry, runtime: onnx, parallelFiles: 1 },
+    {
+      storage,
+      engine,
+      registry,
+      runtime: onnx,
+      parallelFiles: 1,
+      transform: { threads: 1, memoryLimitMb: 256, tempDir: work.job.workspace },
+    },
     signal,
   );
   const path = await storage.localPath(bound.model.key);

@@ -14,6 +14,7 @@ import { createLocalRegistry } from '../registry/local/local-registry.ts';
 import { runtimes } from '../runtimes/runtimes.ts';
 import { createFilesSink } from '../sinks/files/files-sink.ts';
 import { refuseOverlap } from '../sources/files/refuse-overlap.ts';
+import { checkPreparedUnchanged } from '../sources/prepare.ts';
 import { sources } from '../sources/sources.ts';
 import { acquireManagerLock } from '../state/sqlite/manager-lock.ts';
 import { openLedger } from '../state/sqlite/open-ledger.ts';
@@ -105,11 +106,11 @@ export async function openEmbeddedManager(
         storage,
       }),
     }),
-    checkSourceUnchanged: (spec, snapshot) =>
-      sources[spec.input.source].checkUnchanged(spec.input, snapshot, storage),
+    checkSourceUnchanged: (spec, snapshot) => checkPreparedUnchanged(spec.input, snapshot, storage),
     inputBytes: (spec) => sources[spec.input.source].sizeBytes(spec.input),
     checkDestination: async (spec, jobId, adopt) => {
-      await refuseOverlap(spec.input.path, sources[spec.input.source].folderPattern, spec.output.path);
+      for (const { source, path } of [spec.input, ...Object.values(spec.input.side_inputs ?? {})])
+        await refuseOverlap(path, sources[source].folderPattern, spec.output.path);
       await sink.check({ spec, jobId, adopt });
     },
     discardAtDestination: (spec, jobId) => sink.discard({ spec, jobId }),

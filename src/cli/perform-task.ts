@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { isProvablyDead, processIdentity } from '../compute/local/process-identity.ts';
 import { Failure } from '../core/errors.ts';
 import type { TaskLink } from '../core/task-link.ts';
@@ -15,6 +15,7 @@ import { createLocalRegistry } from '../registry/local/local-registry.ts';
 import { runtimes } from '../runtimes/runtimes.ts';
 import { createFilesSink } from '../sinks/files/files-sink.ts';
 import { searchFolders } from '../sources/files/expand-paths.ts';
+import { inputPaths, isPrepared } from '../sources/prepare.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
 import type { Storage } from '../storage/storage.ts';
 
@@ -42,7 +43,7 @@ export async function performTask(
   });
   const scratch = scratchFolder();
   const folders = [
-    ...searchFolders(spec.input.path),
+    ...searchFolders(inputPaths(spec.input)),
     await storage.localPath(job.workspace),
     spec.output.path,
   ];
@@ -62,7 +63,14 @@ export async function performTask(
             : embeddedFetcher;
         const { snapshot, bound } = await pin(
           work,
-          { storage, engine, registry, runtime: runtimes.onnx, parallelFiles: threads },
+          {
+            storage,
+            engine,
+            registry,
+            runtime: runtimes.onnx,
+            parallelFiles: threads,
+            transform: { threads, memoryLimitMb: transformMemoryMb(spec), tempDir: scratch.path },
+          },
           signal,
         );
         await sink.checkColumns({ jobId: job.jobId, spec }, outputSchema(snapshot.columns, bound), {
@@ -100,7 +108,13 @@ export async function performTask(
 function threadsFor({ lease, job }: TaskWork): number {
   const { input, output, config } = job.spec as JobSpec;
   const cores = availableParallelism();
-  if (lease.kind === 'pin' && input.source !== 'parquet') return Math.min(cores, config.parallelism);
+  if (lease.kind === 'pin' && (input.source !== 'parquet' || isPrepared(input)))
+    return Math.min(cores, config.parallelism);
   if (lease.kind === 'publish' && output.destination !== 'parquet') return Math.min(cores, WRITING_THREADS);
   return 1;
+}
+
+/** What is beside it takes memory, too: no more than half of the machine's. */
+function transformMemoryMb({ config }: JobSpec): number {
+  return Math.floor(Math.min(config.max_memory_gb * 1_024, totalmem() / 2 ** 21));
 }

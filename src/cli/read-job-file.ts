@@ -23,3 +23,14 @@ export function readJobFile(path: string): JobFile {
     });
   }
 }
+
+/** The SQL that `input.transform` names by its file. Throws what reading it throws. */
+export function readSqlFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? `does not exist${didYouMean(path) || '.'}` : `cannot be read (${code}).`;
+    throw new Failure('USAGE', `${path} ${why}`, { place: { file: path }, cause: error });
+  }
+}

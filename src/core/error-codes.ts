@@ -81,6 +81,28 @@ export const ERROR_CODES = {
     next: 'Remove the duplicates, or leave out `unique_key`.',
   },
 
+  // Feature preparation
+  TRANSFORM_INVALID: {
+    scope: 'job',
+    meaning: '`input.transform`, or a join of a side input, is wrong: its syntax, a name, or a type.',
+    next: 'Correct what the message names; docs/transforms.md shows what can be written.',
+  },
+  TRANSFORM_FORBIDDEN: {
+    scope: 'job',
+    meaning: '`input.transform` is more than a SELECT over the input and the side inputs.',
+    next: 'Leave out what the message names; docs/transforms.md lists what is allowed.',
+  },
+  TRANSFORM_FAILED: {
+    scope: 'job',
+    meaning: 'The preparation of the input failed on a row, or needs more memory than the job may have.',
+    next: 'Correct the SQL (TRY_CAST gives null where CAST fails), or raise config.max_memory_gb.',
+  },
+  JOIN_AMBIGUOUS: {
+    scope: 'job',
+    meaning: 'Several rows of a side input fit a row of the input equally well.',
+    next: 'Remove the duplicates, or say with join.as_of.latest_by which one counts.',
+  },
+
   // The model
   MODEL_NOT_FOUND: {
     scope: 'job',

@@ -7,6 +7,33 @@ export interface Snapshot {
   readonly columns: readonly SourceColumn[];
   /** Rows of all files together. */
   readonly rows: number;
+  /** Absent: the input is scored as it was found. */
+  readonly prepared?: Preparation;
+}
+
+/** A table as it was found when a job pinned it: which files, with which columns, and how many rows. */
+export interface PinnedTable {
+  readonly files: readonly Omit<SnapshotFile, 'rowGroups'>[];
+  readonly columns: readonly SourceColumn[];
+  readonly rows: number;
+}
+
+/** How a snapshot was made of other tables, by declared joins and `input.transform`. */
+export interface Preparation {
+  /** What `now()` and its like stood for, in epoch milliseconds: when the job was submitted. */
+  readonly nowMs: number;
+  /** The input as it was pinned; files that were materialised on the way are gone. */
+  readonly input: PinnedTable;
+  /** By name. */
+  readonly sideInputs: Readonly<Record<string, PinnedTable>>;
+  /** SQL that the declared joins came to; null: there were none. */
+  readonly joins: string | null;
+  /** Well-formed rows of the input, which the preparation started from. */
+  readonly rowsBefore: number;
+  /** Rows that it gave. */
+  readonly rowsAfter: number;
+  /** Malformed records of the input: they skip the preparation, follow its rows, and become rejects. */
+  readonly malformed: number;
 }
 
 export interface SnapshotFile {
@@ -21,7 +48,10 @@ export interface SnapshotFile {
   readonly partition?: Readonly<Record<string, string | null>>;
 }
 
-/** A file of the input that was materialised: row n of the Parquet file is record n of this one. */
+/**
+ * A file of the input that was materialised: row n of the Parquet file is record n of this one; of a prepared snapshot, its
+ * nth malformed record.
+ */
 export interface OriginalFile {
   /** Absolute, as the machine that pinned it sees it. */
   readonly path: string;

@@ -149,26 +149,25 @@ export const bound = z.strictObject({
   include: z.array(z.string()),
 });
 
-export const snapshot = z.strictObject({
-  files: z.array(
-    z.strictObject({
+const pinnedFile = z.strictObject({
+  key: z.string(),
+  identity: z.strictObject({ sizeBytes: whole, mtimeNs: z.string(), footerSha256: z.string() }),
+  rows: whole,
+  original: z
+    .strictObject({
+      path: z.string(),
       key: z.string(),
-      identity: z.strictObject({ sizeBytes: whole, mtimeNs: z.string(), footerSha256: z.string() }),
-      rows: whole,
-      rowGroups: z.array(whole),
-      original: z
-        .strictObject({
-          path: z.string(),
-          key: z.string(),
-          sizeBytes: whole,
-          mtimeNs: z.string(),
-          sha256: z.string(),
-          malformed: whole,
-        })
-        .exactOptional(),
-      partition: z.record(z.string(), z.string().nullable()).exactOptional(),
-    }),
-  ),
+      sizeBytes: whole,
+      mtimeNs: z.string(),
+      sha256: z.string(),
+      malformed: whole,
+    })
+    .exactOptional(),
+  partition: z.record(z.string(), z.string().nullable()).exactOptional(),
+});
+
+const pinnedTable = z.strictObject({
+  files: z.array(pinnedFile),
   columns: z.array(
     z.strictObject({
       name: z.string(),
@@ -178,4 +177,19 @@ export const snapshot = z.strictObject({
     }),
   ),
   rows: whole,
+});
+
+export const snapshot = pinnedTable.extend({
+  files: z.array(pinnedFile.extend({ rowGroups: z.array(whole) })),
+  prepared: z
+    .strictObject({
+      nowMs: z.int(),
+      input: pinnedTable,
+      sideInputs: z.record(z.string(), pinnedTable),
+      joins: z.string().nullable(),
+      rowsBefore: whole,
+      rowsAfter: whole,
+      malformed: whole,
+    })
+    .exactOptional(),
 });

@@ -35,6 +35,8 @@ export interface Predicate {
     readonly rows: number;
     readonly columns: Snapshot['columns'];
     readonly files: readonly Omit<Snapshot['files'][number], 'rowGroups'>[];
+    /** What the files were made from, by joins and SQL; the SQL stands in the specification. */
+    readonly prepared?: Snapshot['prepared'];
   };
   /** Of the published parts, in order; `type` as DuckDB names it. */
   readonly columns: StatementInput['columns'];
@@ -125,6 +127,7 @@ export function createStatement({
         rows: snapshot.rows,
         columns: snapshot.columns,
         files: snapshot.files.map(({ rowGroups: _, ...file }) => file),
+        ...(snapshot.prepared === undefined ? {} : { prepared: snapshot.prepared }),
       },
       columns,
       model: { ...bound.model, signature: bound.signature, binding: bound.binding, where: bound.where },

@@ -1,6 +1,6 @@
-import type { Snapshot } from '../core/snapshot.ts';
+import type { PinnedTable, Snapshot } from '../core/snapshot.ts';
 import type { DataEngine } from '../data/engine.ts';
-import type { InputSpec } from '../spec/job-spec.ts';
+import type { TableSpec } from '../spec/job-spec.ts';
 import type { Storage } from '../storage/storage.ts';
 
 /** What a source is given to work with. */
@@ -22,9 +22,9 @@ export interface Source {
   /** Endings of the files that a folder stands for, as a glob pattern below it. */
   readonly folderPattern: string;
   /** Fails with SOURCE_NOT_FOUND, SOURCE_UNREADABLE, SOURCE_CORRUPT, SCHEMA_MISMATCH and more. */
-  pin(input: InputSpec, context: SourceContext): Promise<Snapshot>;
+  pin(input: TableSpec, context: SourceContext): Promise<Snapshot>;
   /** Fails with SOURCE_CHANGED, naming the file, unless pinning again would give this snapshot. Reads no data. */
-  checkUnchanged(input: InputSpec, snapshot: Snapshot, storage: Storage): Promise<void>;
+  checkUnchanged(input: TableSpec, snapshot: PinnedTable, storage: Storage): Promise<void>;
   /** About how many bytes pinning will find, without reading any; 0 when that cannot be told. */
-  sizeBytes(input: InputSpec): Promise<number>;
+  sizeBytes(input: TableSpec): Promise<number>;
 }

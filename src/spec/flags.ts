@@ -13,6 +13,8 @@ type FlagKind =
   | 'true-or-false'
   /** As they are, commas too. */
   | 'texts'
+  /** As it is, or `@` and the name of a file that holds it. */
+  | 'text-or-file'
   /** `name=value`, several times or separated by commas. */
   | 'pairs';
 
@@ -140,6 +142,13 @@ export const JOB_FLAGS: readonly JobFlag[] = [
     kind: 'pairs',
     field: 'input.types',
     help: 'declared types of columns of CSV or JSON Lines',
+  },
+  {
+    flag: '--transform',
+    value: '<select|@file.sql>',
+    kind: 'text-or-file',
+    field: 'input.transform',
+    help: 'SQL that prepares the input, where it is table input',
   },
   { flag: '--output', value: '<folder>', kind: 'path', field: 'output.path', help: 'where the result goes' },
   {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DECLARABLE_TYPES, declaredType } from '../core/column-type.ts';
 import { outputTransformKeys } from './output-transforms-schema.ts';
+import { preparationKeys } from './side-inputs-schema.ts';
 
 /**
  * Every key that this version understands, with its bounds, its default, one sentence (`description`) and what a value
@@ -58,113 +59,124 @@ const featureMapping = z
   .record(text(1_000), z.union([column, columnList(1)]))
   .refine((inputs) => Object.keys(inputs).length > 0 && Object.keys(inputs).length <= MAX_COLUMNS);
 
-const inputSchema = z
-  .strictObject({
-    source: z.enum(['parquet', 'csv', 'jsonl']).meta({
-      is: '`parquet`, `csv` or `jsonl`',
+const plainInputSchema = z.strictObject({
+  source: z.enum(['parquet', 'csv', 'jsonl']).meta({
+    is: '`parquet`, `csv` or `jsonl`',
+    description:
+      'What kind of files the input is. CSV and JSON Lines (also as `.gz` or `.zst`) are turned into Parquet first; [formats.md](formats.md) says what is read how.',
+  }),
+  path: z.union([path, z.array(path).min(1).max(10_000)]).meta({
+    is: 'a path or a list of paths',
+    description:
+      'Files, folders (their files of that kind, at any depth) or patterns (`*`, `**`, `?`, `[...]`, `{a,b}`), relative to the folder of the job file.',
+  }),
+  key: column.exactOptional().meta({
+    description:
+      'Column that identifies a record; it comes first in the output. Without it, file and row number do (`source_file`, `source_row`).',
+  }),
+  unique_key: z
+    .boolean()
+    .default(false)
+    .meta({ is: 'true or false', description: 'Refuse the input if the key column holds a value twice.' }),
+  features: z
+    .union([z.literal('auto'), columnList(1), featureMapping])
+    .exactOptional()
+    .meta({
+      is: 'a list of names of columns, each once; a mapping of model inputs to such lists; or `auto`',
       description:
-        'What kind of files the input is. CSV and JSON Lines (also as `.gz` or `.zst`) are turned into Parquet first; [formats.md](formats.md) says what is read how.',
+        "The columns that feed the model, in the order it was trained with. `{ input: [a, b], other: c }` for a model with several inputs; `auto` takes the input's columns without the key as they come, if they are exactly as many as the model takes. Without it, each input of the model takes the column of its name.",
     }),
-    path: z.union([path, z.array(path).min(1).max(10_000)]).meta({
-      is: 'a path or a list of paths',
+  where: z
+    .string()
+    .min(1)
+    .max(10_000)
+    .regex(/^[^\0\p{Cs}]*$/u)
+    .exactOptional()
+    .meta({
+      is: 'a condition over the columns, at most 10000 characters long',
       description:
-        'Files, folders (their files of that kind, at any depth) or patterns (`*`, `**`, `?`, `[...]`, `{a,b}`), relative to the folder of the job file.',
+        'Score only rows for which this SQL condition is true; the others are counted as filtered. Comparisons, arithmetic and the functions listed below.',
     }),
-    key: column.exactOptional().meta({
+  columns: columnList(1).exactOptional().meta({
+    is: 'a list of names of columns, each once',
+    description:
+      'The only columns of the input that the job may use: as key, features, included columns, or in `where`. The others are never read. Without it, all.',
+  }),
+  limit: z.int().min(1).exactOptional().meta({
+    is: 'a whole number of at least 1',
+    description: 'Read only so many rows, from the start of the first file on, before `where` is applied.',
+  }),
+  on_null: z
+    // Adding zero makes 0 of -0, which JSON cannot say: the same specification must mean the same wherever it is read.
+    .union([z.enum(['reject', 'nan']), z.number().overwrite((value) => value + 0)])
+    .default('reject')
+    .meta({
+      is: '`reject`, `nan` or a number',
       description:
-        'Column that identifies a record; it comes first in the output. Without it, file and row number do (`source_file`, `source_row`).',
+        'What becomes of a record with a null in a feature: it is rejected, or the null is replaced by NaN or by the number.',
     }),
-    unique_key: z
-      .boolean()
-      .default(false)
-      .meta({ is: 'true or false', description: 'Refuse the input if the key column holds a value twice.' }),
-    features: z
-      .union([z.literal('auto'), columnList(1), featureMapping])
-      .exactOptional()
-      .meta({
-        is: 'a list of names of columns, each once; a mapping of model inputs to such lists; or `auto`',
-        description:
-          "The columns that feed the model, in the order it was trained with. `{ input: [a, b], other: c }` for a model with several inputs; `auto` takes the input's columns without the key as they come, if they are exactly as many as the model takes. Without it, each input of the model takes the column of its name.",
-      }),
-    where: z
-      .string()
-      .min(1)
-      .max(10_000)
-      .regex(/^[^\0\p{Cs}]*$/u)
-      .exactOptional()
-      .meta({
-        is: 'a condition over the columns, at most 10000 characters long',
-        description:
-          'Score only rows for which this SQL condition is true; the others are counted as filtered. Comparisons, arithmetic and the functions listed below.',
-      }),
-    columns: columnList(1).exactOptional().meta({
-      is: 'a list of names of columns, each once',
+  delimiter: z
+    .string()
+    .overwrite((value) => (value === '\\t' ? '\t' : value))
+    .regex(/^[\t !#-,/:;<=>?@[\]^_`{|}~]$/)
+    .exactOptional()
+    .meta({
+      is: 'one character of punctuation, a space or a tab (`\\t`)',
+      description: 'With `source: csv`: what separates fields. Default: a comma.',
+    }),
+  quote: z
+    .string()
+    .regex(/^[!-/:-@[-`{-~]?$/)
+    .exactOptional()
+    .meta({
+      is: "one character of punctuation, or '' for none",
+      description: 'With `source: csv`: what encloses fields; doubled, it stands for itself. Default: `"`.',
+    }),
+  header: z.boolean().exactOptional().meta({
+    is: 'true or false',
+    description:
+      'With `source: csv`: whether the first line names the columns; without, they are `column0`, `column1` ... Default: true.',
+  }),
+  null: z
+    .union([nullText, z.array(nullText).max(20)])
+    .exactOptional()
+    .meta({
+      is: 'a text of one line, or a list of at most 20',
       description:
-        'The only columns of the input that the job may use: as key, features, included columns, or in `where`. The others are never read. Without it, all.',
+        "With `source: csv`: what stands for null, unless it is in quotes. Default: '', nothing. In columns that are no texts, nothing always is null.",
     }),
-    limit: z.int().min(1).exactOptional().meta({
-      is: 'a whole number of at least 1',
-      description: 'Read only so many rows, from the start of the first file on, before `where` is applied.',
+  decimal: z.enum(['.', ',']).exactOptional().meta({
+    is: '`.` or `,`',
+    description: 'With `source: csv`: the decimal separator. Default: a point.',
+  }),
+  types: z
+    .record(
+      column,
+      z
+        .string()
+        .overwrite((value) => declaredType(value) ?? value)
+        .refine((value) => declaredType(value) !== null)
+        .meta({ is: DECLARED }),
+    )
+    .refine((types) => Object.keys(types).length <= MAX_COLUMNS)
+    .exactOptional()
+    .meta({
+      is: 'a mapping of columns to types',
+      description: `With \`source: csv\` or \`jsonl\`: declared instead of inferred types; a value that does not fit makes its record malformed. ${DECLARED[0]?.toUpperCase()}${DECLARED.slice(1)}.`,
     }),
-    on_null: z
-      // Adding zero makes 0 of -0, which JSON cannot say: the same specification must mean the same wherever it is read.
-      .union([z.enum(['reject', 'nan']), z.number().overwrite((value) => value + 0)])
-      .default('reject')
-      .meta({
-        is: '`reject`, `nan` or a number',
-        description:
-          'What becomes of a record with a null in a feature: it is rejected, or the null is replaced by NaN or by the number.',
-      }),
-    delimiter: z
-      .string()
-      .overwrite((value) => (value === '\\t' ? '\t' : value))
-      .regex(/^[\t !#-,/:;<=>?@[\]^_`{|}~]$/)
-      .exactOptional()
-      .meta({
-        is: 'one character of punctuation, a space or a tab (`\\t`)',
-        description: 'With `source: csv`: what separates fields. Default: a comma.',
-      }),
-    quote: z
-      .string()
-      .regex(/^[!-/:-@[-`{-~]?$/)
-      .exactOptional()
-      .meta({
-        is: "one character of punctuation, or '' for none",
-        description: 'With `source: csv`: what encloses fields; doubled, it stands for itself. Default: `"`.',
-      }),
-    header: z.boolean().exactOptional().meta({
-      is: 'true or false',
-      description:
-        'With `source: csv`: whether the first line names the columns; without, they are `column0`, `column1` ... Default: true.',
-    }),
-    null: z
-      .union([nullText, z.array(nullText).max(20)])
-      .exactOptional()
-      .meta({
-        is: 'a text of one line, or a list of at most 20',
-        description:
-          "With `source: csv`: what stands for null, unless it is in quotes. Default: '', nothing. In columns that are no texts, nothing always is null.",
-      }),
-    decimal: z.enum(['.', ',']).exactOptional().meta({
-      is: '`.` or `,`',
-      description: 'With `source: csv`: the decimal separator. Default: a point.',
-    }),
-    types: z
-      .record(
-        column,
-        z
-          .string()
-          .overwrite((value) => declaredType(value) ?? value)
-          .refine((value) => declaredType(value) !== null)
-          .meta({ is: DECLARED }),
-      )
-      .refine((types) => Object.keys(types).length <= MAX_COLUMNS)
-      .exactOptional()
-      .meta({
-        is: 'a mapping of columns to types',
-        description: `With \`source: csv\` or \`jsonl\`: declared instead of inferred types; a value that does not fit makes its record malformed. ${DECLARED[0]?.toUpperCase()}${DECLARED.slice(1)}.`,
-      }),
-  })
+});
+const tableSchema = plainInputSchema.pick({
+  source: true,
+  path: true,
+  delimiter: true,
+  quote: true,
+  header: true,
+  null: true,
+  decimal: true,
+  types: true,
+});
+const inputSchema = plainInputSchema
+  .extend(preparationKeys(column, tableSchema))
   .meta({ is: 'a mapping with the keys source, path ...', description: 'The rows to score.' });
 
 const outputSchema = z

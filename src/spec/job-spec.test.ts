@@ -111,7 +111,7 @@ const BAD: readonly (readonly [
   ['config', 'retries: 3', 'SPEC_UNKNOWN_KEY', 'config.retries', /config\.retry_count\?|keys here/],
   ['top', 'schedule: {cron: "0 2 * * *"}', 'SPEC_NOT_BUILT', 'schedule', /not support it yet/],
   ['top', 'compute: {kind: ray}', 'SPEC_NOT_BUILT', 'compute', /not support it yet/],
-  ['input', 'transform: SELECT 1', 'SPEC_NOT_BUILT', 'input.transform', /not support it yet/],
+  ['input', 'query: SELECT 1', 'SPEC_NOT_BUILT', 'input.query', /not support it yet/],
   ['config', 'batch_size: auto', 'SPEC_NOT_BUILT', 'config.batch_size', /auto/],
   ['output', 'mode: upsert', 'SPEC_NOT_BUILT', 'output.mode', /upsert/],
   ['input', 'path: s3://bucket/x', 'SPEC_NOT_BUILT', 'input.path', /s3:\/\//],

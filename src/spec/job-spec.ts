@@ -47,6 +47,45 @@ export interface InputSpec {
   readonly decimal?: '.' | ',';
   /** As DuckDB prints them, by column. */
   readonly types?: Readonly<Record<string, string>>;
+  /** SQL over `input` and the side inputs; the job scores its rows. */
+  readonly transform?: string;
+  /** By name. */
+  readonly side_inputs?: Readonly<Record<string, SideInputSpec>>;
+}
+
+/** Where a table lies and how it is read: the input's, or that of a side input. */
+export type TableSpec = Pick<
+  InputSpec,
+  'source' | 'path' | 'delimiter' | 'quote' | 'header' | 'null' | 'decimal' | 'types'
+>;
+
+export interface SideInputSpec extends TableSpec {
+  /** Absent: only `transform` uses it. */
+  readonly join?: JoinSpec;
+}
+
+/** A join that gives each row of the input the columns of at most one row of a side input. */
+export interface JoinSpec {
+  /** Column of the input to the column of the side input that it must equal. */
+  readonly on: Readonly<Record<string, string>>;
+  /** Absent: the side input has at most one row for each key. */
+  readonly as_of?: AsOfSpec;
+  /** Absent: all but those of key and time. */
+  readonly columns?: readonly string[];
+  readonly prefix?: string;
+}
+
+export interface AsOfSpec {
+  /** Column of the input that says as of when. */
+  readonly input: string;
+  /** Column of the side input that says since when its row holds. */
+  readonly side: string;
+  /** `30 days`: whole seconds, minutes, hours, days or weeks. */
+  readonly max_age?: string;
+  /** False: a row of the very time of the input does not count. Default: true. */
+  readonly inclusive?: boolean;
+  /** Of rows with one key and time, that with the greatest value counts. */
+  readonly latest_by?: string;
 }
 
 export interface OutputSpec extends OutputTransforms {
@@ -87,6 +126,8 @@ export interface SpecOrigin {
   readonly flagOf?: (field: string) => string | undefined;
   /** Absolute; relative paths given by flags start here. Default: `folder`. */
   readonly flagFolder?: string;
+  /** Reads the file that `input.transform` names. Absent: the SQL has to stand in the specification. */
+  readonly readText?: (path: string) => string;
 }
 
 /**

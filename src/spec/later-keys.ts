@@ -37,8 +37,6 @@ export const LATER_KEYS: Readonly<Record<string, LaterKey>> = {
   'input.query': { is: 'one SQL SELECT', sentence: 'With `source: sql`: the rows.' },
   'input.table_name': { is: 'a name', sentence: 'With `source: table`: the table.' },
   'input.connection': { is: 'a name', sentence: 'The database, as the server knows it.' },
-  'input.transform': { is: 'one SQL SELECT', sentence: 'Prepares features when the input is pinned.' },
-  'input.side_inputs': { is: 'a mapping of names to inputs', sentence: 'Tables that `transform` may join.' },
   'output.table_name': { is: 'a name', sentence: 'With `destination: table`: the table.' },
   'output.connection': { is: 'a name', sentence: 'The database, as the server knows it.' },
   'config.concurrency': {

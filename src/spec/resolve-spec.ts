@@ -4,6 +4,7 @@ import { isModelPath, parseModelReference } from '../core/model-reference.ts';
 import type { ConfigSpec, InputSpec, JobSpec, OutputSpec, SpecOrigin } from './job-spec.ts';
 import type { RawJobSpec } from './job-spec-schema.ts';
 import { formatProblems, namedColumns, spelledOut } from './resolve-output.ts';
+import { preparationProblems, resolvedSideInputs, resolvedTransform } from './resolve-preparation.ts';
 import { fieldProblem } from './schema-problems.ts';
 import type { SpecPath } from './spec-document.ts';
 import { failureOfProblems } from './spec-problem.ts';
@@ -17,7 +18,11 @@ export function resolveSpec(raw: RawJobSpec, origin: SpecOrigin): JobSpec {
     ...pathProblems(raw, origin),
     ...formatProblems(raw.output, origin),
     ...columnProblems(raw, origin),
-    ...textProblems(raw.input, origin),
+    ...textProblems(raw.input, ['input'], origin),
+    ...Object.entries(raw.input.side_inputs ?? {}).flatMap(([name, side]) =>
+      textProblems(side, ['input', 'side_inputs', name], origin),
+    ),
+    ...preparationProblems(raw.input, origin),
   ];
   if (problems.length > 0) throw failureOfProblems(problems);
   return {
@@ -39,12 +44,18 @@ function folderOf(field: string, { folder, flagFolder, flagOf }: SpecOrigin): st
 
 function resolvedInput(input: RawJobSpec['input'], origin: SpecOrigin): InputSpec {
   const folder = folderOf('input.path', origin);
-  const { features, null: nulls, ...rest } = input;
+  const { features, null: nulls, transform, side_inputs: sides, ...rest } = input;
   return {
     ...rest,
     path: [input.path].flat().map((path) => resolve(folder, path)),
     ...(nulls === undefined ? {} : { null: [...new Set([nulls].flat())] }),
     ...(features === undefined ? {} : { features: resolvedFeatures(features) }),
+    ...(transform === undefined
+      ? {}
+      : { transform: resolvedTransform(transform, folderOf('input.transform', origin), origin) }),
+    ...(sides === undefined
+      ? {}
+      : { side_inputs: resolvedSideInputs(sides, folderOf('input.side_inputs', origin)) }),
   };
 }
 
@@ -93,6 +104,9 @@ function pathProblems({ model_id, input, output }: RawJobSpec, origin: SpecOrigi
   const inputs: [SpecPath, string][] = Array.isArray(input.path)
     ? input.path.map((path, at) => [['input', 'path', at], path])
     : [[['input', 'path'], input.path]];
+  for (const [name, side] of Object.entries(input.side_inputs ?? {})) {
+    for (const path of [side.path].flat()) inputs.push([['input', 'side_inputs', name, 'path'], path]);
+  }
   for (const [path, value] of [[['model_id'], model_id], ...inputs, [['output', 'path'], output.path]] as [
     SpecPath,
     string,
@@ -168,10 +182,14 @@ function modelProblems(model: string, origin: SpecOrigin): FailureReport[] {
 const CSV_ONLY = ['delimiter', 'quote', 'header', 'null', 'decimal'] as const;
 
 /** What is said about CSV and JSON Lines: of another kind of input, or against itself. */
-function textProblems(input: RawJobSpec['input'], origin: SpecOrigin): FailureReport[] {
+function textProblems(
+  input: Pick<RawJobSpec['input'], 'source' | 'types' | (typeof CSV_ONLY)[number]>,
+  at: SpecPath,
+  origin: SpecOrigin,
+): FailureReport[] {
   const problems: FailureReport[] = [];
   const refuse = (key: string, what: string) =>
-    problems.push(fieldProblem('SPEC_INVALID', ['input', key], what, origin));
+    problems.push(fieldProblem('SPEC_INVALID', [...at, key], what, origin));
   for (const key of CSV_ONLY) {
     if (input.source !== 'csv' && input[key] !== undefined)
       refuse(key, `is for source: csv, and the source is ${input.source}`);

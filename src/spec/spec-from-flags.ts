@@ -15,9 +15,14 @@ export interface JobFile {
  * A specification from flags alone, or from a job file of which flags override fields. Relative paths in flags start at
  * `workingFolder`, those in the file at its folder. A flag replaces the whole field, except `--tag`, which adds to the file's tags.
  *
- * Fails like `parseJobSpec`, naming the flag where one is to blame; USAGE for pairs without `=`.
+ * `readText` reads the file that `input.transform` names. Fails like `parseJobSpec`, naming the flag where one is to blame; USAGE for pairs without `=`.
  */
-export function jobSpecFromFlags(values: FlagValues, workingFolder: string, file?: JobFile): JobSpec {
+export function jobSpecFromFlags(
+  values: FlagValues,
+  workingFolder: string,
+  file?: JobFile,
+  readText?: (path: string) => string,
+): JobSpec {
   const document = file === undefined ? undefined : readSpecDocument(file.text, file.name);
   const raw =
     document === undefined
@@ -31,6 +36,7 @@ export function jobSpecFromFlags(values: FlagValues, workingFolder: string, file
   return parseJobSpec(raw, {
     folder: file?.folder ?? workingFolder,
     flagFolder: workingFolder,
+    ...(readText === undefined ? {} : { readText }),
     flagOf: (field) => toBlame.find((flag) => flag.field === field)?.flag,
     ...(file === undefined || document === undefined ? {} : { file: file.name, lineOf: document.lineOf }),
   });
@@ -77,6 +83,8 @@ function fieldValue({ flag, kind }: JobFlag, given: FlagValues[string]): unknown
     case 'text':
     case 'path':
       return last;
+    case 'text-or-file':
+      return last.startsWith('@') ? { file: last.slice(1) } : last;
     case 'paths':
     case 'texts':
       return texts;

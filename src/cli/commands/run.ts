@@ -5,7 +5,7 @@ import { followJob } from '../follow-job.ts';
 import { examples, withHelp } from '../help.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
 import type { Output } from '../output.ts';
-import { readJobFile } from '../read-job-file.ts';
+import { readJobFile, readSqlFile } from '../read-job-file.ts';
 import { systemRandom } from '../system-ports.ts';
 
 interface RunFlags extends StateOptions {
@@ -70,6 +70,7 @@ async function run(
     flags,
     process.cwd(),
     jobFile === undefined ? undefined : readJobFile(jobFile),
+    readSqlFile,
   );
   output.detail(`model      ${spec.model_id}`);
   for (const path of spec.input.path) output.detail(`input      ${path}`);

@@ -1,8 +1,8 @@
 import type { CsvDialect } from '../../data/text/csv-scanner.ts';
-import type { InputSpec } from '../../spec/job-spec.ts';
+import type { TableSpec } from '../../spec/job-spec.ts';
 
 /** The specification's dialect, with its defaults: RFC 4180, a header, empty for null. */
-export function csvDialect(input: InputSpec): CsvDialect {
+export function csvDialect(input: TableSpec): CsvDialect {
   return {
     delimiter: input.delimiter ?? ',',
     quote: input.quote ?? '"',

@@ -11,7 +11,7 @@ import { type ReadTextFile, readTextFile, readTextSample } from '../../data/text
 import type { RecordHandler } from '../../data/text/record-handler.ts';
 import type { ScannedText, TextScanner } from '../../data/text/text-scanner.ts';
 import type { TextForm, Transcoded } from '../../data/text/transcode.ts';
-import type { InputSpec } from '../../spec/job-spec.ts';
+import type { TableSpec } from '../../spec/job-spec.ts';
 import { fsFailure } from '../../storage/fs-failure.ts';
 import type { StagedObject } from '../../storage/storage.ts';
 import type { SourceContext } from '../source.ts';
@@ -25,12 +25,12 @@ export interface TextFormat {
   /** `columns`: known from an earlier pass over the file. */
   readonly scanner: (
     file: string,
-    input: InputSpec,
+    input: TableSpec,
     declared: ReadonlyMap<string, string>,
     handler: RecordHandler | null,
     columns?: readonly string[],
   ) => TextScanner;
-  readonly dialect: (input: InputSpec) => CsvDialect;
+  readonly dialect: (input: TableSpec) => CsvDialect;
 }
 
 /** What of a file is looked at to guess its types, so that DuckDB can start at once; smaller files are scanned first. */
@@ -47,7 +47,7 @@ const SAMPLE_BYTES = 2 ** 20;
  */
 export async function materialise(
   paths: readonly string[],
-  input: InputSpec,
+  input: TableSpec,
   format: TextFormat,
   context: SourceContext,
 ): Promise<Snapshot> {
@@ -81,7 +81,7 @@ export async function materialise(
 
 interface Job {
   readonly paths: readonly string[];
-  readonly input: InputSpec;
+  readonly input: TableSpec;
   readonly format: TextFormat;
   readonly declared: ReadonlyMap<string, string>;
   readonly context: SourceContext;

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { Failure } from '../../core/errors.ts';
-import type { OriginalFile, Snapshot } from '../../core/snapshot.ts';
+import type { OriginalFile, PinnedTable } from '../../core/snapshot.ts';
 import { isAbsent } from '../../storage/fs-failure.ts';
 import type { Source } from '../source.ts';
 import { expandPaths } from './expand-paths.ts';
@@ -43,7 +43,7 @@ export function textSource(format: TextFormat): Source {
   };
 }
 
-function originalsOf(snapshot: Snapshot): OriginalFile[] {
+function originalsOf(snapshot: PinnedTable): OriginalFile[] {
   return snapshot.files.flatMap(({ original }) => (original === undefined ? [] : [original]));
 }
 

@@ -84,11 +84,12 @@ async function storeSnapshot(
   { snapshot }: PlanInput,
 ): Promise<void> {
   await tx.run(
-    'INSERT INTO snapshot (tenant, job_id, rows, columns) VALUES (?, ?, ?, ?)',
+    'INSERT INTO snapshot (tenant, job_id, rows, columns, prepared) VALUES (?, ?, ?, ?, ?)',
     tenant,
     jobId,
     snapshot.rows,
     JSON.stringify(snapshot.columns),
+    snapshot.prepared === undefined ? null : JSON.stringify(snapshot.prepared),
   );
   for (const [position, file] of snapshot.files.entries()) {
     await tx.run(

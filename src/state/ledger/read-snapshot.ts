@@ -1,4 +1,4 @@
-import type { OriginalFile, Snapshot, SourceColumn } from '../../core/snapshot.ts';
+import type { OriginalFile, Preparation, Snapshot, SourceColumn } from '../../core/snapshot.ts';
 import type { Transaction } from './transaction.ts';
 
 interface FileRecord {
@@ -13,8 +13,8 @@ interface FileRecord {
 }
 
 export async function snapshot(tx: Transaction, tenant: string, jobId: string): Promise<Snapshot | null> {
-  const head = await tx.get<{ rows: number; columns: string }>(
-    'SELECT rows, columns FROM snapshot WHERE tenant = ? AND job_id = ?',
+  const head = await tx.get<{ rows: number; columns: string; prepared: string | null }>(
+    'SELECT rows, columns, prepared FROM snapshot WHERE tenant = ? AND job_id = ?',
     tenant,
     jobId,
   );
@@ -37,5 +37,6 @@ export async function snapshot(tx: Transaction, tenant: string, jobId: string): 
     })),
     columns: JSON.parse(head.columns) as SourceColumn[],
     rows: head.rows,
+    ...(head.prepared === null ? {} : { prepared: JSON.parse(head.prepared) as Preparation }),
   };
 }
