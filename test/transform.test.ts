@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { identityModel } from './onnx-builder.ts';
 import { sql } from './support/parquet.ts';
-import { eventOf, expectCompleted, expectNothingAt, expectRefused, workshop } from './support/workshop.ts';
+import { expectCompleted, expectNothingAt, expectRefused, workshop } from './support/workshop.ts';
 
 vi.setConfig({ maxConcurrency: 2, testTimeout: 180_000 });
 
@@ -65,7 +65,12 @@ describe('an input prepared by a join and SQL', () => {
     expect(
       await sql(`SELECT _batchwright_line AS line, code, message, id FROM '${out}/_rejects/*.parquet'`),
     ).toEqual([
-      { line: '5', code: 'ROW_MALFORMED', message: expect.stringMatching(/^Line 5 of .*events\.csv/), id: null },
+      {
+        line: '5',
+        code: 'ROW_MALFORMED',
+        message: expect.stringMatching(/^Line 5 of .*events\.csv/),
+        id: null,
+      },
     ]);
     const { snapshot, specification } = manifestOf(out);
     expect(specification.input).toMatchObject({
@@ -77,31 +82,106 @@ describe('an input prepared by a join and SQL', () => {
       rowsAfter: 4,
       malformed: 1,
       joins: expect.stringContaining('ASOF LEFT JOIN'),
-      input: { rows: 5, files: [{ original: { path: expect.stringMatching(/events\.csv$/), malformed: 1 } }] },
+      input: {
+        rows: 5,
+        files: [{ original: { path: expect.stringMatching(/events\.csv$/), malformed: 1 } }],
+      },
       sideInputs: {
         balances: {
           rows: 4,
-          files: [{ key: expect.stringMatching(/balances\/p\.parquet$/), identity: { footerSha256: expect.any(String) } }],
+          files: [
+            {
+              key: expect.stringMatching(/balances\/p\.parquet$/),
+              identity: { footerSha256: expect.any(String) },
+            },
+          ],
         },
       },
     });
     expect((await cli(['verify', 'out', '--json'])).code).toBe(0);
   });
 
-  MORE
-  test.concurrent('going on after a side input changed is refused, naming the side input and the file', async () => {
-    const { run, start, folder } = await preparedBench('changed');
-    // The error budget is too small: the job fails late, after its pin; so it is interrupted instead, once shards run.
-    const running = start({ ...FLAGS, 'error-budget': '1' }, { file: 'job.yaml', env: HELD });
-    await eventOf(running, ({ job }) => job?.status === 'running');
-    running.child.kill('SIGKILL');
+  test.concurrent('kill -9 of everything in the middle of the SQL: the same command goes on, and gives each row once', async () => {
+    const { run, start, folder, out } = await preparedBench('killed');
+    // Some seconds of work, then the same rows.
+    const slow = PREPARE.replace('b_amount * 2 AS x', `b_amount * 2 + (${SECONDS_OF_WORK}) * 0 AS x`);
+    writeFileSync(join(folder, 'prepare.sql'), slow);
+    const running = start(FLAGS, { file: 'job.yaml' });
+    const begun = () =>
+      inputFolders(folder).some((name) => readdirSync(name, { recursive: true }).length > 1);
+    await expect.poll(begun, { timeout: 60_000, interval: 20 }).toBe(true);
+    for (const pid of familyOf(running.child.pid as number)) process.kill(pid, 'SIGKILL');
     await running.ended;
-    const file = join(folder, 'balances/p.parquet');
-    utimesSync(file, new Date(), new Date(Date.now() - 1_000_000));
-    expectRefused(await run(FLAGS, { file: 'job.yaml' }), {
-      exit: 6,
-      code: 'SOURCE_CHANGED',
-      names: ['Side input balances', 'p.parquet'],
+    expectNothingAt(out);
+    const again = await run(FLAGS, { file: 'job.yaml' });
+    expect(again.events[0]).toMatchObject({ event: 'resumed' });
+    expect(expectCompleted(again).counts).toEqual({ read: 5, scored: 4, rejected: 1, filtered: 0 });
+    expect(inputFolders(folder).map((name) => name.split('/').at(-1))).not.toContain('1');
+  });
+
+  test.concurrent('SQL that never ends is stopped by the time limit of the job, with its process', async () => {
+    const { run, folder, out } = await preparedBench('endless');
+    const endless =
+      'WITH RECURSIVE t(n) AS (SELECT 1 UNION SELECT (n + 1) % 1000000007 FROM t) SELECT id, n AS x FROM input, t';
+    const result = await run(
+      { ...FLAGS, transform: endless, 'timeout-minutes': '0.1' },
+      { file: 'job.yaml' },
+    );
+    expectRefused(result, { exit: 1, code: 'JOB_TIMEOUT', names: ['timeout'] });
+    expectNothingAt(out);
+    const left = readdirSync('/proc').filter(
+      (pid) => /^\d+$/.test(pid) && commandOf(pid).includes(join(folder, 'state')),
+    );
+    expect(left).toEqual([]);
+  });
+
+  test.concurrent('mistakes in the SQL are shown with their place, and what is near', async () => {
+    const { run } = await preparedBench('mistakes');
+    const refused = async (transform: string) => run({ ...FLAGS, transform }, { file: 'job.yaml' });
+    expectRefused(await refused('SELECT id,\n  b_amout AS x FROM input'), {
+      exit: 2,
+      code: 'TRANSFORM_INVALID',
+      names: ['line 2, column 3', 'b_amout', /Did you mean .*b_amount/],
+    });
+    expectRefused(await refused(`SELECT id, customer, customer::DOUBLE AS x FROM input`), {
+      exit: 2,
+      code: 'TRANSFORM_FAILED',
+      names: [/Could not convert string .*a.* to DOUBLE/, 'TRY_CAST'],
+    });
+    expectRefused(await refused(`SELECT * FROM read_text('/etc/passwd')`), {
+      exit: 2,
+      code: 'TRANSFORM_FORBIDDEN',
+      names: ['read_text', 'line 1, column 15'],
+    });
+    expectRefused(await run({ ...FLAGS, transform: '@prepare.sqll' }, { file: 'job.yaml' }), {
+      exit: 2,
+      code: 'SPEC_INVALID',
+      names: ['--transform', 'prepare.sqll does not exist', 'prepare.sql'],
     });
   });
 });
+
+const SECONDS_OF_WORK = 'SELECT sum((a.range * b.range) % 7) FROM range(40000) a, range(15000) b';
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Folders into which attempts to pin have put something. */
+function inputFolders(folder: string): string[] {
+  const jobs = join(folder, 'state/workspace/jobs');
+  if (!existsSync(jobs)) return [];
+  return readdirSync(jobs, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.parentPath.endsWith('/input'))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** A process and all that came from it. */
+function familyOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return [pid, ...children.flatMap((child) => familyOf(Number(child)))];
+}

@@ -88,7 +88,11 @@ const ATTACKS: readonly (readonly [code: 'FORBIDDEN' | 'INVALID', text: string, 
   [F, `SELECT id FROM input GROUP BY id HAVING (SELECT true FROM read_text('$/secret.csv'))`, /read_text/],
   [F, `SELECT sum(x) OVER (ORDER BY (SELECT 1 FROM read_text('/etc/passwd'))) AS x FROM input`, /read_text/],
   [F, `SELECT * FROM input LIMIT (SELECT max(size) FROM read_text('/etc/passwd'))`, /read_text/],
-  [F, `SELECT list_transform([1], lambda i: (SELECT 1 FROM read_text('/etc/passwd'))) AS x FROM input`, /read_text/],
+  [
+    F,
+    `SELECT list_transform([1], lambda i: (SELECT 1 FROM read_text('/etc/passwd'))) AS x FROM input`,
+    /read_text/,
+  ],
   [F, `SELECT * FROM query('COPY input TO ''$/stolen.csv''')`, /query/],
   [F, `SELECT * FROM query_table('input')`, /query_table/],
   [F, `SELECT * FROM json_execute_serialized_sql('{}')`, /json_execute/],
@@ -159,17 +163,22 @@ describe('SQL that never ends', () => {
     `SELECT sum(a.range * b.range)::DOUBLE AS x FROM range(10000000) a, range(10000000) b WHERE a.range % 7 <> b.range % 5`,
     `SELECT count(*) AS x FROM input a, input b, input c, input d, input e, input f, input g, input h, input i, input j, input k, input l WHERE sin(a.x + l.x) > 2`,
   ];
-  test.each(ENDLESS)('is stopped when the job is, or for want of memory, and leaves nothing: %s', async (select) => {
-    const before = bench.files();
-    const stop = new AbortController();
-    const reason = new Failure('WORKER_LOST', 'The lease of the task was lost.');
-    const timer = setTimeout(() => stop.abort(reason), 1_500);
-    const outcome = await bench
-      .prepare(INPUT, {}, select, { signal: stop.signal, settings: { memoryLimitMb: 128 } })
-      .catch((error: unknown) => error);
-    clearTimeout(timer);
-    expect(outcome).toBeInstanceOf(Failure);
-    expect(['WORKER_LOST', 'TRANSFORM_FAILED', 'DISK_FULL']).toContain((outcome as Failure).code);
-    expect(bench.files().filter((file) => !before.includes(file) && !/\/out\/\d+\.parquet$/.test(file))).toEqual([]);
-  });
+  test.each(ENDLESS)(
+    'is stopped when the job is, or for want of memory, and leaves nothing: %s',
+    async (select) => {
+      const before = bench.files();
+      const stop = new AbortController();
+      const reason = new Failure('WORKER_LOST', 'The lease of the task was lost.');
+      const timer = setTimeout(() => stop.abort(reason), 1_500);
+      const outcome = await bench
+        .prepare(INPUT, {}, select, { signal: stop.signal, settings: { memoryLimitMb: 128 } })
+        .catch((error: unknown) => error);
+      clearTimeout(timer);
+      expect(outcome).toBeInstanceOf(Failure);
+      expect(['WORKER_LOST', 'TRANSFORM_FAILED', 'DISK_FULL']).toContain((outcome as Failure).code);
+      expect(
+        bench.files().filter((file) => !before.includes(file) && !/\/out\/\d+\.parquet$/.test(file)),
+      ).toEqual([]);
+    },
+  );
 });

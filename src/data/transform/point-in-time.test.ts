@@ -24,7 +24,11 @@ interface Known extends Event {
 }
 
 /** What the documentation says, read row by row. Null: some row of the side input has a rival. */
-function bruteForce(events: readonly Event[], side: readonly Known[], asOf: AsOfSpec): (number | null)[] | null {
+function bruteForce(
+  events: readonly Event[],
+  side: readonly Known[],
+  asOf: AsOfSpec,
+): (number | null)[] | null {
   const usable = side.filter(({ key, at }) => key !== null && at !== null);
   const winners = new Map<string, Known[]>();
   for (const row of usable) {
@@ -51,7 +55,9 @@ function bruteForce(events: readonly Event[], side: readonly Known[], asOf: AsOf
 
 const sqlText = (value: string | null) => (value === null ? 'NULL' : `'${value}'`);
 const sqlTime = (hours: number | null, type: string) =>
-  hours === null ? `NULL::${type}` : `(TIMESTAMP '2025-03-29 20:00:00' + ${hours} * INTERVAL 1 HOUR)::${type}`;
+  hours === null
+    ? `NULL::${type}`
+    : `(TIMESTAMP '2025-03-29 20:00:00' + ${hours} * INTERVAL 1 HOUR)::${type}`;
 const number = (value: number | null) => (value === null ? 'NULL' : String(value));
 
 const time = fc.option(fc.integer({ min: 0, max: 12 }));
@@ -59,7 +65,12 @@ const key = fc.option(fc.constantFrom('a', 'b', 'ß'), { freq: 8 });
 const tables = fc.record({
   events: fc.array(fc.record({ key, at: time }), { maxLength: 12 }),
   side: fc.array(
-    fc.record({ key, at: time, rank: fc.option(fc.integer({ min: 0, max: 2 })), value: fc.option(fc.nat(99)) }),
+    fc.record({
+      key,
+      at: time,
+      rank: fc.option(fc.integer({ min: 0, max: 2 })),
+      value: fc.option(fc.nat(99)),
+    }),
     { maxLength: 14 },
   ),
   type: fc.constantFrom('TIMESTAMP', 'TIMESTAMPTZ'),
@@ -82,22 +93,33 @@ describe('a join as of a time', () => {
           ...(latestBy ? { latest_by: 'rank' } : {}),
         };
         const join: JoinSpec = { on: { customer: 'who' }, as_of: asOf, columns: ['value'], prefix: 'f_' };
-        const input = [`(-1, NULL::VARCHAR, NULL::${type})`, ...events.map((row, at) => `(${at}, ${sqlText(row.key)}, ${sqlTime(row.at, type)})`)];
+        const input = [
+          `(-1, NULL::VARCHAR, NULL::${type})`,
+          ...events.map((row, at) => `(${at}, ${sqlText(row.key)}, ${sqlTime(row.at, type)})`),
+        ];
         const rows = [
           `(NULL::VARCHAR, NULL::${type}, NULL::INTEGER, NULL::INTEGER)`,
-          ...side.map((row) => `(${sqlText(row.key)}, ${sqlTime(row.at, type)}, ${number(row.rank)}, ${number(row.value)})`),
+          ...side.map(
+            (row) =>
+              `(${sqlText(row.key)}, ${sqlTime(row.at, type)}, ${number(row.rank)}, ${number(row.value)})`,
+          ),
         ];
         const expected = bruteForce(events, side, asOf);
         const found = await bench
           .prepare<{ n: string; f_value: string | null }>(
             `SELECT * FROM (VALUES ${input.join(', ')}) t(n, customer, "at")`,
-            { features: { sql: `SELECT * FROM (VALUES ${rows.join(', ')}) t(who, since, rank, value)`, join } },
+            {
+              features: { sql: `SELECT * FROM (VALUES ${rows.join(', ')}) t(who, since, rank, value)`, join },
+            },
             null,
           )
           .catch((error: unknown) => error as Failure);
         if (expected === null) {
           ambiguous += 1;
-          expect(found).toMatchObject({ code: 'JOIN_AMBIGUOUS', message: expect.stringContaining('Side input features') });
+          expect(found).toMatchObject({
+            code: 'JOIN_AMBIGUOUS',
+            message: expect.stringContaining('Side input features'),
+          });
           return;
         }
         if (found instanceof Error) throw found;
@@ -122,7 +144,11 @@ describe('a join as of a time', () => {
       as_of: { input: 'at', side: 'since', max_age: '20 days' },
       prefix: 'f_',
     };
-    const raw = await bench.prepare(side, {}, 'SELECT customer, epoch(since)::BIGINT AS since, value FROM input');
+    const raw = await bench.prepare(
+      side,
+      {},
+      'SELECT customer, epoch(since)::BIGINT AS since, value FROM input',
+    );
     const byKey = new Map<string, { since: number; value: string }[]>();
     for (const row of raw.rows) {
       const rows = byKey.get(row.customer ?? '') ?? [];
@@ -141,7 +167,8 @@ describe('a join as of a time', () => {
       for (const known of byKey.get(row.customer ?? '') ?? [])
         if (known.since <= when && (best === null || known.since > best.since)) best = known;
       const expected = best === null || when - best.since > 20 * 86_400 ? null : best.value;
-      if (row.n !== String(at) || row.f_value !== expected) throw new Error(`row ${at}: ${JSON.stringify(row)}, not ${expected}`);
+      if (row.n !== String(at) || row.f_value !== expected)
+        throw new Error(`row ${at}: ${JSON.stringify(row)}, not ${expected}`);
       if (expected !== null) matched += 1;
     }
     expect(matched).toBeGreaterThan(10_000);
@@ -154,22 +181,40 @@ describe('what cannot be joined is refused by name', () => {
   const SIDE = `SELECT 'a' AS customer, TIMESTAMP '2024-01-01' AS since, TIMESTAMPTZ '2024-01-01 00:00:00+00' AS zoned, 5 AS f, 1 AS num`;
   const on = { customer: 'customer' };
   test.each<[JoinSpec, string, RegExp]>([
-    [{ on, as_of: { input: 'at', side: 'zoned' }, prefix: 's_' }, 'TRANSFORM_INVALID', /different kinds of time/],
-    [{ on, as_of: { input: 'customer', side: 'since' }, prefix: 's_' }, 'TRANSFORM_INVALID', /customer is VARCHAR, which is no time/],
-    [{ on, as_of: { input: 'id', side: 'num', max_age: '3 days' }, prefix: 's_' }, 'TRANSFORM_INVALID', /max_age needs/],
-    [{ on: { customer: 'num' }, prefix: 's_' }, 'TRANSFORM_INVALID', /customer of the input is VARCHAR, num .* is INTEGER/],
+    [
+      { on, as_of: { input: 'at', side: 'zoned' }, prefix: 's_' },
+      'TRANSFORM_INVALID',
+      /different kinds of time/,
+    ],
+    [
+      { on, as_of: { input: 'customer', side: 'since' }, prefix: 's_' },
+      'TRANSFORM_INVALID',
+      /customer is VARCHAR, which is no time/,
+    ],
+    [
+      { on, as_of: { input: 'id', side: 'num', max_age: '3 days' }, prefix: 's_' },
+      'TRANSFORM_INVALID',
+      /max_age needs/,
+    ],
+    [
+      { on: { customer: 'num' }, prefix: 's_' },
+      'TRANSFORM_INVALID',
+      /customer of the input is VARCHAR, num .* is INTEGER/,
+    ],
     [{ on, as_of: { input: 'at', side: 'sinse' }, prefix: 's_' }, 'COLUMN_MISSING', /Did you mean 'since'/],
     [{ on, columns: ['f'] }, 'COLUMN_AMBIGUOUS', /second column f/],
   ])('%j', async (join, code, names) => {
-    const failure = await bench.prepare(INPUT, { features: { sql: SIDE, join } }, null).catch((error: unknown) => error);
+    const failure = await bench
+      .prepare(INPUT, { features: { sql: SIDE, join } }, null)
+      .catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Failure);
     expect(failure).toMatchObject({ code, message: expect.stringMatching(names) });
   });
 
   test('two rows for one key, without a time', async () => {
     const side = `SELECT * FROM (VALUES ('a', 1), ('a', 2), ('b', 3)) t(customer, v)`;
-    await expect(
-      bench.prepare(INPUT, { features: { sql: side, join: { on } } }, null),
-    ).rejects.toMatchObject({ code: 'JOIN_AMBIGUOUS', message: expect.stringContaining('2 rows with "customer" a') });
+    await expect(bench.prepare(INPUT, { features: { sql: side, join: { on } } }, null)).rejects.toMatchObject(
+      { code: 'JOIN_AMBIGUOUS', message: expect.stringContaining('2 rows with "customer" a') },
+    );
   });
 });

@@ -49,7 +49,10 @@ export async function transformBench(): Promise<TransformBench> {
       connection,
       `SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet(${quotePath(path)}))`,
     );
-    const [count] = await queryJson<{ n: number }>(connection, `SELECT count(*) AS n FROM ${quotePath(path)}`);
+    const [count] = await queryJson<{ n: number }>(
+      connection,
+      `SELECT count(*) AS n FROM ${quotePath(path)}`,
+    );
     return {
       name,
       columns: columns.map(
