@@ -89,7 +89,7 @@ async function materialise(path: string, round: number): Promise<void> {
     allowed: [home],
   });
   const snapshot = await sources[source].pin(
-    { source, path: [path], unique_key: false, on_null: 'reject' },
+    { source, path: [path] },
     {
       storage,
       engine,

@@ -176,7 +176,7 @@ CREATE TABLE snapshot (
   tenant  TEXT    NOT NULL,
   job_id  TEXT    NOT NULL,
   rows    INTEGER NOT NULL CHECK (rows >= 0),
-  columns TEXT    NOT NULL,
+  columns TEXT    NOT NULL, prepared TEXT,
   PRIMARY KEY (tenant, job_id),
   FOREIGN KEY (tenant, job_id) REFERENCES job (tenant, job_id)
 ) STRICT;
