@@ -84,6 +84,67 @@ test('the key column is not put into the output a second time', () => {
   expect(spec.output.include).toEqual(['b']);
 });
 
+const JOIN = { on: ['customer'], as_of: { input: 'at', side: 'since', max_age: '30 days' } };
+
+test('side inputs and their joins are spelled out, paths made absolute; parsed again they stay', () => {
+  const input = {
+    ...SMALL.input,
+    side_inputs: { features: { source: 'csv', path: 'f.csv', null: '-', join: JOIN } },
+  };
+  const spec = parseJobSpec({ ...SMALL, input }, { folder: FOLDER });
+  expect(spec.input.side_inputs).toEqual({
+    features: {
+      source: 'csv',
+      path: [`${FOLDER}/f.csv`],
+      null: ['-'],
+      join: { on: { customer: 'customer' }, as_of: { ...JOIN.as_of, inclusive: true } },
+    },
+  });
+  expect(parseJobSpec(spec, { folder: '/elsewhere' })).toEqual(spec);
+});
+
+test('the SQL of a file stands in the specification itself; where files cannot be read, its name is refused', () => {
+  const raw = { ...SMALL, input: { ...SMALL.input, transform: { file: 'sql/p.sql' } } };
+  const readText = (path: string) => `SELECT '${path}'`;
+  expect(parseJobSpec(raw, { folder: FOLDER, readText }).input.transform).toBe(
+    `SELECT '${FOLDER}/sql/p.sql'`,
+  );
+  expect(() => parseJobSpec(raw, { folder: FOLDER })).toThrow(/input\.transform names a file/);
+});
+
+test.each([
+  [{ a: { source: 'parquet', path: 'x' } }, /input\.side_inputs\.a is used by nothing/],
+  [
+    { A: { source: 'parquet', path: 'x', join: JOIN }, a: { source: 'parquet', path: 'x', join: JOIN } },
+    /letter case/,
+  ],
+  [{ input: { source: 'parquet', path: 'x', join: JOIN } }, /side_inputs/],
+  [{ 'a b': { source: 'parquet', path: 'x', join: JOIN } }, /side_inputs/],
+  [
+    { a: { source: 'parquet', path: 'x', delimiter: ';', join: JOIN } },
+    /side_inputs\.a\.delimiter is for source: csv/,
+  ],
+  [{ a: { source: 'parquet', path: 's3://x/y', join: JOIN } }, /side_inputs\.a\.path is a URL/],
+  [{ a: { source: 'parquet', path: 'x', joyn: JOIN } }, /joyn/],
+  [
+    { a: { source: 'parquet', path: 'x', join: { ...JOIN, as_of: { input: 'at' } } } },
+    /as_of\.side is missing/,
+  ],
+  [
+    {
+      a: {
+        source: 'parquet',
+        path: 'x',
+        join: { on: 'k', as_of: { input: 'a', side: 'b', max_age: 'a month' } },
+      },
+    },
+    /max_age must be a duration/,
+  ],
+])('side inputs that cannot be meant: %j', (sides, message) => {
+  const raw = { ...SMALL, input: { ...SMALL.input, side_inputs: sides } };
+  expect(() => parseJobSpec(raw, { folder: FOLDER })).toThrow(message);
+});
+
 test.each([
   [0, { count: 0 }],
   [12, { count: 12 }],

@@ -137,6 +137,28 @@ describe('SQL that is more than a SELECT over the given tables is refused by nam
   });
 });
 
+describe('a mistake is shown where it stands', () => {
+  test.each([
+    [`SELECT 'ßé😀' AS t,\n  'ü' x y FROM input`, /line 2, column 9: syntax error/],
+    [`SELECT 'ßé😀' AS t, xx FROM input`, /line 1, column 21: Referenced column "xx"/],
+    [`SELECT 'ßé😀', (SELECT 1 FROM glob('*'))`, /line 1, column 30/],
+  ])('also behind letters of several bytes: %s', async (text, names) => {
+    expect((await refusal(text)).message).toMatch(names);
+  });
+});
+
+test('SQL that needs more memory than the job may have fails by name', async () => {
+  const failure = await bench
+    .prepare(INPUT, {}, 'SELECT len(list(range)) AS x FROM range(60000000)', {
+      settings: { memoryLimitMb: 64 },
+    })
+    .catch((error: unknown) => error);
+  expect(failure).toMatchObject({
+    code: 'TRANSFORM_FAILED',
+    message: expect.stringContaining('more than the 64 MiB of memory'),
+  });
+});
+
 describe('the engine itself shuts out what the check of the text would let pass', () => {
   test('a view of another file cannot be read, a file outside cannot be written', async () => {
     const settings = { threads: 1, memoryLimitMb: 128, tempDir: `${bench.folder}/../temp` };

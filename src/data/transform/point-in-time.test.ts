@@ -129,7 +129,7 @@ describe('a join as of a time', () => {
         ]);
         matched += expected.filter((value) => value !== null).length;
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
     // The tables are such that both happen.
     expect(ambiguous).toBeGreaterThan(3);

@@ -185,7 +185,7 @@ async function check(run: Run, text: string): Promise<void> {
         undefined,
         'Give one SELECT; PIVOT is written as CASE or FILTER.',
       );
-    throw invalid(text, message, position);
+    throw invalid(text, message, byteOffset(text, position));
   }
   const tables = new Set(['input', ...run.request.sideInputs.map(({ name }) => name.toLowerCase())]);
   checkSelect({ text, tree: given, tables, volatile: run.volatile });
@@ -200,6 +200,13 @@ async function check(run: Run, text: string): Promise<void> {
       undefined,
       'Leave out the semicolon at its end.',
     );
+}
+
+/** The parser counts characters where it finds an error; the binder, and the tree, count bytes. */
+function byteOffset(text: string, position: string | undefined): number | undefined {
+  return position === undefined
+    ? undefined
+    : Buffer.byteLength([...text].slice(0, Number(position)).join(''));
 }
 
 interface Serialized {
