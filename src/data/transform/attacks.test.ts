@@ -140,7 +140,7 @@ describe('SQL that is more than a SELECT over the given tables is refused by nam
 describe('a mistake is shown where it stands', () => {
   test.each([
     [`SELECT 'ßé😀' AS t,\n  'ü' x y FROM input`, /line 2, column 9: syntax error/],
-    [`SELECT 'ßé😀' AS t, xx FROM input`, /line 1, column 21: Referenced column "xx"/],
+    [`SELECT 'ßé😀' AS t, xx FROM input`, /line 1, column 20: Referenced column "xx"/],
     [`SELECT 'ßé😀', (SELECT 1 FROM glob('*'))`, /line 1, column 30/],
   ])('also behind letters of several bytes: %s', async (text, names) => {
     expect((await refusal(text)).message).toMatch(names);
