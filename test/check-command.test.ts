@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -62,7 +70,9 @@ function treeOf(folder: string): string[] {
     .map((name) => {
       const stat = statSync(join(folder, name), { bigint: true });
       const digest = stat.isFile()
-        ? createHash('sha256').update(readFileSync(join(folder, name))).digest('hex')
+        ? createHash('sha256')
+            .update(readFileSync(join(folder, name)))
+            .digest('hex')
         : '';
       return `${name} ${stat.mtimeNs} ${digest}`;
     })
@@ -74,7 +84,9 @@ function processesIn(temporary: string): string[] {
   if (!existsSync('/proc/self/environ')) return [];
   return readdirSync('/proc').filter((name) => {
     try {
-      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/environ`, 'utf8').includes(`TMPDIR=${temporary}`);
+      return (
+        /^\d+$/.test(name) && readFileSync(`/proc/${name}/environ`, 'utf8').includes(`TMPDIR=${temporary}`)
+      );
     } catch {
       return false;
     }
@@ -154,7 +166,14 @@ describe('a model that does harm costs the sample a record, and the command noth
     const bench = shop.bench(`poison-${code}`);
     writeFileSync(join(bench.folder, 'm.onnx'), model);
     const flags = ['--model', 'm.onnx', '--input', '../in.parquet', '--key', 'id', '--features', 'x'];
-    const { codes, exit, result } = await check(bench, ...flags, '--batch-timeout-seconds', '1', '--sample', '400');
+    const { codes, exit, result } = await check(
+      bench,
+      ...flags,
+      '--batch-timeout-seconds',
+      '1',
+      '--sample',
+      '400',
+    );
     expect(codes, name).toEqual(['ERROR_BUDGET_EXCEEDED']);
     expect(exit).toBe(1);
     expect(result.sample?.counts).toMatchObject({ read: 400, scored: 399, rejected: 1 });
@@ -211,9 +230,20 @@ test.concurrent('CSV too large to be read for a look: rows are reckoned, and sai
 
 test.concurrent('models of the registry and jobs at work: looked at in a copy of the ledger', async () => {
   const bench = shop.bench('registry');
-  const added = await bench.cli(
-    ['model', 'add', 'lin', '../linear.onnx', '--features', 'a,b', '--key', 'id', '--alias', 'champion', '--state', 'state'],
-  );
+  const added = await bench.cli([
+    'model',
+    'add',
+    'lin',
+    '../linear.onnx',
+    '--features',
+    'a,b',
+    '--key',
+    'id',
+    '--alias',
+    'champion',
+    '--state',
+    'state',
+  ]);
   expect(added.code, added.stderr).toBe(0);
   const flags = ['--model', 'lin@champion', '--input', '../in.parquet'];
   const { result, exit } = await check(bench, ...flags);
@@ -226,7 +256,9 @@ test.concurrent('models of the registry and jobs at work: looked at in a copy of
   const again = await check(bench, ...flags);
   expect(again.codes).toEqual(['DESTINATION_EXISTS']);
   expect((await check(bench, ...flags, '--mode', 'overwrite')).codes).toEqual([]);
-  expect((await check(bench, '--model', 'lim', '--input', '../in.parquet')).codes).toEqual(['MODEL_NOT_FOUND']);
+  expect((await check(bench, '--model', 'lim', '--input', '../in.parquet')).codes).toEqual([
+    'MODEL_NOT_FOUND',
+  ]);
 });
 
 test.concurrent.skipIf(process.getuid?.() === 0)('a destination that may not be written', async () => {

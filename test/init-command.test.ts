@@ -69,7 +69,15 @@ test.concurrent('more columns than the model takes: a TODO that check explains, 
     `COPY (SELECT 'k' || i AS name, i::FLOAT AS a, i::FLOAT AS b, i::FLOAT AS "on", 1.5 AS "we: ird" FROM range(9) t(i))
      TO '${bench.folder}/in.parquet' (FORMAT parquet)`,
   );
-  const done = await bench.cli(['init', 'j.yaml', '--json', '--model', '../linear.onnx', '--input', 'in.parquet']);
+  const done = await bench.cli([
+    'init',
+    'j.yaml',
+    '--json',
+    '--model',
+    '../linear.onnx',
+    '--input',
+    'in.parquet',
+  ]);
   expect(done.events).toMatchObject([{ key: 'name', features: null, unbound: { code: 'MODEL_BINDING' } }]);
   const text = readFileSync(join(bench.folder, 'j.yaml'), 'utf8');
   expect(text).toContain('# TODO');
@@ -85,7 +93,14 @@ test.concurrent('more columns than the model takes: a TODO that check explains, 
   );
   const repaired = await checked(bench, 'j.yaml');
   expect(repaired.problems).toEqual([]);
-  expect(repaired.binding?.outputs.map(({ column }) => column)).toEqual(['name', 'a', 'b', 'on', 'we: ird', 'y']);
+  expect(repaired.binding?.outputs.map(({ column }) => column)).toEqual([
+    'name',
+    'a',
+    'b',
+    'on',
+    'we: ird',
+    'y',
+  ]);
 });
 
 test.concurrent('CSV in another folder, a model with inputs by name: paths are those of the file', async () => {
