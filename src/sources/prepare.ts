@@ -8,6 +8,15 @@ import type { StagedObject, Storage } from '../storage/storage.ts';
 import type { SourceContext } from './source.ts';
 import { sources } from './sources.ts';
 
+/** File and row number say nothing about a row that was made of several: fails with SPEC_INVALID where no key is named. */
+export function requireKey(input: InputSpec, storedKey: string | undefined): void {
+  if (!isPrepared(input) || input.key !== undefined || storedKey !== undefined) return;
+  throw new Failure('SPEC_INVALID', 'A prepared input needs input.key: its rows have no place in a file.', {
+    place: { field: 'input.key' },
+    next: 'Name the column of the result that identifies a record.',
+  });
+}
+
 export interface PrepareContext extends SourceContext {
   readonly transform: TransformSettings;
   /** What `now()` stands for in `input.transform`. */

@@ -21,6 +21,7 @@ import type { Registry } from '../../registry/registry.ts';
 import { createFilesSink } from '../../sinks/files/files-sink.ts';
 import { searchFolders } from '../../sources/files/expand-paths.ts';
 import { refuseOverlap } from '../../sources/files/refuse-overlap.ts';
+import { checkPreparedUnchanged, inputPaths, isPrepared, requireKey } from '../../sources/prepare.ts';
 import { sources } from '../../sources/sources.ts';
 import { jobIdentity } from '../../spec/identity.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
@@ -90,10 +91,10 @@ export async function checkJob(
   await using opened = new AsyncDisposableStack();
   const engine = opened.use(
     await createDataEngine({
-      threads: spec.input.source === 'parquet' ? 1 : threads,
+      threads: spec.input.source === 'parquet' && !isPrepared(spec.input) ? 1 : threads,
       memoryLimitMb: ENGINE_MEMORY_MB,
       tempDir: scratch,
-      allowed: [...searchFolders(spec.input.path), scratch, spec.output.path],
+      allowed: [...searchFolders(inputPaths(spec.input)), scratch, spec.output.path],
     }),
   );
   const ledger =
@@ -104,6 +105,7 @@ export async function checkJob(
 
   doing('Looking at model, input and destination');
   const model = await attempt(() => lookAtModel(spec, registry, options.state, storage));
+  await attempt(async () => requireKey(spec.input, model?.resolved.registered?.model.contract.key));
   const input = await attempt(() =>
     lookAtInput(spec.input, options, { storage, engine, parallelFiles: threads, signal }),
   );
@@ -213,8 +215,7 @@ async function lookAtUnfinished(
   await checkResumable(EMBEDDED_TENANT, job.jobId, {
     ledger,
     registry,
-    checkSourceUnchanged: (own, snapshot) =>
-      sources[own.input.source].checkUnchanged(own.input, snapshot, storage),
+    checkSourceUnchanged: (own, snapshot) => checkPreparedUnchanged(own.input, snapshot, storage),
   });
   return job.jobId;
 }
@@ -460,6 +461,7 @@ function describeInput(spec: JobSpec, input: LookedAtInput, rows: number): Check
     rows_exact: rowsExact || rows < input.rows,
     files_looked_at: snapshot.files.length,
     malformed_lines: malformed,
+    prepared: isPrepared(spec.input),
     columns: snapshot.columns.map(({ name, type }) => ({ name, type })),
   };
 }

@@ -49,6 +49,7 @@ function facts({ model, input, output, sample: scored, resumes }: CheckResult): 
     lines.push(line('input', `${files}, ${formatBytes(input.size_bytes)}, ${rows}`));
     if (input.files_looked_at < input.files)
       lines.push(line('', `${input.files_looked_at} of the files were looked at`));
+    if (input.prepared) lines.push(line('', 'prepared in full: rows and columns are those of the result'));
     if (input.malformed_lines > 0)
       lines.push(line('', `${formatCount(input.malformed_lines)} malformed lines found`));
   }

@@ -40,6 +40,8 @@ export interface CheckedInput {
   /** Files whose columns were looked at, at least at their beginnings. */
   readonly files_looked_at: number;
   readonly malformed_lines: number;
+  /** By `input.transform` or joins: rows and columns are those of the result. */
+  readonly prepared: boolean;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
 }
 

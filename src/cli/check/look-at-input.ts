@@ -3,6 +3,7 @@ import { Failure, type FailureReport } from '../../core/errors.ts';
 import type { Snapshot, SnapshotFile } from '../../core/snapshot.ts';
 import { expandPaths } from '../../sources/files/expand-paths.ts';
 import { copyHeads, type TextHeads } from '../../sources/files/text-heads.ts';
+import { isPrepared, pinPrepared } from '../../sources/prepare.ts';
 import type { SourceContext } from '../../sources/source.ts';
 import { sources } from '../../sources/sources.ts';
 import type { InputSpec } from '../../spec/job-spec.ts';
@@ -22,12 +23,15 @@ export interface LookedAtInput {
   readonly pinMs: number;
 }
 
+/** Of DuckDB, for `input.transform` and joins. */
+const PREPARING_MEMORY_MB = 2_048;
 /** Text up to this size is read to its end, which takes about a second; compressed, a quarter of it. */
 export const WHOLE_TEXT_BYTES = 64 * 2 ** 20;
 
 /**
  * The input as pin would find it. Parquet is looked at where it lies; text is turned into Parquet below `scratch`, whole
- * if it is small or `full`, else the beginnings of its files. Fails as `Source.pin` does.
+ * if it is small or `full`, else the beginnings of its files. An input with SQL or joins is prepared there in full. Fails as
+ * `pinPrepared` does.
  */
 export async function lookAtInput(
   input: InputSpec,
@@ -39,6 +43,12 @@ export async function lookAtInput(
   const context = { storage, engine, workspace, parallelFiles, signal };
   const sizeBytes = await source.sizeBytes(input);
   const begunMs = systemClock.monotonicMs();
+  if (isPrepared(input)) {
+    // SQL over a beginning would say nothing about the whole.
+    const transform = { threads: parallelFiles, memoryLimitMb: PREPARING_MEMORY_MB, tempDir: scratch };
+    const snapshot = await pinPrepared(input, { ...context, transform, nowMs: systemClock.nowMs() });
+    return looked(snapshot, sizeBytes, begunMs);
+  }
   const isText = input.source !== 'parquet';
   if (isText && !full && sizeBytes > WHOLE_TEXT_BYTES / (isCompressed(input) ? 4 : 1)) {
     const paths = await expandPaths(input.path, source.folderPattern);
@@ -52,7 +62,10 @@ export async function lookAtInput(
       throw error instanceof Failure ? withoutFolder(error, folder) : error;
     }
   }
-  const snapshot = await source.pin(input, context);
+  return looked(await source.pin(input, context), sizeBytes, begunMs);
+}
+
+function looked(snapshot: Snapshot, sizeBytes: number, begunMs: number): LookedAtInput {
   return {
     snapshot,
     rows: snapshot.rows,

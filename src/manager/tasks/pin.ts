@@ -1,12 +1,11 @@
 import type { BoundJob } from '../../core/bound.ts';
-import { Failure } from '../../core/errors.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import type { TaskJob, TaskWork } from '../../core/wire.ts';
 import type { DataEngine } from '../../data/engine.ts';
 import type { TransformSettings } from '../../data/transform/transform-database.ts';
 import type { ModelFetcher } from '../../registry/registry.ts';
 import type { Runtime } from '../../runtimes/runtime.ts';
-import { isPrepared, pinPrepared } from '../../sources/prepare.ts';
+import { pinPrepared, requireKey } from '../../sources/prepare.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { bindJob } from './bind-job.ts';
@@ -32,7 +31,7 @@ export async function pin(
   signal: AbortSignal,
 ): Promise<{ snapshot: Snapshot; bound: BoundJob }> {
   const spec = job.spec as JobSpec;
-  refusePreparedWithoutKey(spec, job.registered?.model.contract.key);
+  requireKey(spec.input, job.registered?.model.contract.key);
   const [snapshot, model] = await Promise.all([
     pinInput(job, fence, deps, signal),
     deps.registry.fetch(
@@ -50,15 +49,6 @@ export async function pin(
   });
   if (settled === null) throw new Error('what does not fit was refused before');
   return { snapshot: { ...snapshot, columns: settled.columns }, bound: settled.bound };
-}
-
-/** File and row number say nothing about a row that was made of several. */
-function refusePreparedWithoutKey({ input }: JobSpec, storedKey: string | undefined): void {
-  if (!isPrepared(input) || input.key !== undefined || storedKey !== undefined) return;
-  throw new Failure('SPEC_INVALID', 'A prepared input needs input.key: its rows have no place in a file.', {
-    place: { field: 'input.key' },
-    next: 'Name the column of the result that identifies a record.',
-  });
 }
 
 /** Each attempt materialises into a folder of its own; what earlier ones have left is removed. */
