@@ -1,5 +1,5 @@
 /**
- * Draws what was read: the images that were misread first, then the least certain ones; as SVG.
+ * Draws some of what was read, as SVG: two rows of images that were read right, then the misread ones of least certainty.
  *
  *     npx node examples/digits/draw.ts examples/digits/read examples/digits/read.svg
  */
@@ -11,7 +11,7 @@ const COLUMNS = 8;
 const ROWS = 4;
 const PIXEL = 9;
 const SIDE = 8 * PIXEL;
-const CELL = { width: SIDE + 20, height: SIDE + 34 };
+const CELL = { width: SIDE + 34, height: SIDE + 34 };
 
 interface ReadImage {
   readonly pixels: readonly number[];
@@ -22,21 +22,28 @@ interface ReadImage {
 
 const [result, target] = process.argv.slice(2);
 if (result === undefined || target === undefined) throw new Error('usage: draw.ts RESULT_FOLDER TARGET.svg');
-writeFileSync(target, svg(await worstRead(result)));
+writeFileSync(target, svg(await someRead(result)));
 
-async function worstRead(folder: string): Promise<ReadImage[]> {
+async function someRead(folder: string): Promise<ReadImage[]> {
   const images = join(import.meta.dirname, 'digits.parquet');
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
   const reader = await connection.runAndReadAll(
-    `SELECT i.pixels, i.digit::INTEGER AS digit, r.read_as::INTEGER AS read_as, r.certainty::DOUBLE AS certainty
-     FROM read_parquet('${folder.replaceAll("'", "''")}/*.parquet') r JOIN read_parquet('${images.replaceAll("'", "''")}') i USING (image_id)
-     ORDER BY i.digit = r.read_as, r.certainty, image_id LIMIT ${COLUMNS * ROWS}`,
+    `WITH read AS (
+       SELECT i.pixels, i.digit::INTEGER AS digit, r.read_as::INTEGER AS read_as, r.certainty::DOUBLE AS certainty, image_id,
+         row_number() OVER (PARTITION BY i.digit = r.read_as ORDER BY if(i.digit = r.read_as, 0, r.certainty), image_id) AS place
+       FROM read_parquet('${sqlText(folder)}/*.parquet') r JOIN read_parquet('${sqlText(images)}') i USING (image_id)
+     )
+     SELECT * FROM read WHERE place <= ${(COLUMNS * ROWS) / 2} ORDER BY digit = read_as DESC, place`,
   );
   const rows = reader.getRowObjectsJS() as unknown as ReadImage[];
   connection.closeSync();
   instance.closeSync();
   return rows;
+}
+
+function sqlText(path: string): string {
+  return path.replaceAll("'", "''");
 }
 
 function svg(images: readonly ReadImage[]): string {

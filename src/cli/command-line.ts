@@ -22,9 +22,9 @@ import { version } from './version.ts';
 
 /**
  * The command line for people. Each command is a file of `commands/` that gives its definition; what it needs to do its
- * work is loaded when it is asked to (`start-up.test.ts`).
+ * work is loaded when it is asked to (`start-up.test.ts`). docs/commands.md is made from it.
  */
-const program = new Command('batchwright')
+export const program = new Command('batchwright')
   .description(
     'Batch inference with jobs: every input row is scored or rejected with a reason, once, and you can prove it.',
   )
@@ -81,14 +81,17 @@ for (const [title, commands] of GROUPS) {
   }
 }
 
-try {
-  refuseUnknownTopic(process.argv.slice(2));
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  const shown = error.code.startsWith('commander.help') || error.code === 'commander.version';
-  if (!shown) reportFailure(usageFailure(error), openOutput({ json: process.argv.includes('--json') }));
-  process.exitCode = error.exitCode === 0 ? 0 : 2;
+/** Does what the process was started for, and sets its exit code. */
+export async function runCommandLine(): Promise<void> {
+  try {
+    refuseUnknownTopic(process.argv.slice(2));
+    await program.parseAsync();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    const shown = error.code.startsWith('commander.help') || error.code === 'commander.version';
+    if (!shown) reportFailure(usageFailure(error), openOutput({ json: process.argv.includes('--json') }));
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  }
 }
 
 /** With the looks and the manners of its parent, as have the commands below it. */

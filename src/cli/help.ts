@@ -11,10 +11,18 @@ export interface HelpSection {
 
 /** Adds sections below a command's options, wrapped at the terminal's width. */
 export function withHelp(command: Command, ...sections: readonly HelpSection[]): Command {
+  SECTIONS.set(command, sections);
   return command.addHelpText('after', () =>
     sections.map((section) => `\n${formatSection(section, helpWidth())}`).join('\n'),
   );
 }
+
+/** What `withHelp` added to a command. */
+export function helpSectionsOf(command: Command): readonly HelpSection[] {
+  return SECTIONS.get(command) ?? [];
+}
+
+const SECTIONS = new WeakMap<Command, readonly HelpSection[]>();
 
 /** What each example does, and its command line. */
 export function examples(...lines: readonly (readonly [what: string, command: string])[]): HelpSection {

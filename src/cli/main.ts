@@ -17,5 +17,6 @@ if (plain && flag === '--manager' && (command === 'worker' || command === 'task'
   const { runProcess } = await import('./run-process.ts');
   await runProcess(command, { from, storage });
 } else {
-  await import('./command-line.ts');
+  const { runCommandLine } = await import('./command-line.ts');
+  await runCommandLine();
 }
