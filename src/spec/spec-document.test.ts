@@ -39,6 +39,10 @@ test('words that other YAML readers take for truth values or dates stay text', (
   });
 });
 
+test('the key `null` is text, as `input.null` is called', () => {
+  expect(readSpecDocument('null: [n/a, ""]').value).toEqual({ null: ['n/a', ''] });
+});
+
 test('a byte order mark and CRLF do not matter', () => {
   expect(readSpecDocument('\ufeffa: 1\r\nb: 2\r\n').value).toEqual({ a: 1, b: 2 });
 });
@@ -53,6 +57,7 @@ test.each([
   ['an unknown tag', 'a: !ruby/object:Gem {}', 1, /tag !ruby/],
   ['a tag on a key', '!!str a: 1', 1, /./],
   ['the key __proto__', 'a: 1\n__proto__: {admin: true}', 2, /__proto__/],
+  ['nothing as key', '~: a', 1, /not plain text/],
   ['a number as key', '1: a', 1, /not plain text/],
   ['a list as key', '? [a]\n: 1', 1, /not plain text/],
   ['two documents', 'a: 1\n---\nb: 2', 2, /more than one document/],

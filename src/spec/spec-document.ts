@@ -145,7 +145,10 @@ class Reader {
       const line = this.lineAt(item.key.range[0]);
       const name =
         isScalar(item.key) && item.key.tag === undefined && item.key.anchor === undefined
-          ? item.key.value
+          ? // YAML's word for nothing is the name of a key of ours, `input.null`.
+            item.key.value === null && item.key.source === 'null'
+            ? 'null'
+            : item.key.value
           : undefined;
       if (typeof name !== 'string') {
         this.refuse(line, 'has a key that is not plain text; put it in quotes if it is meant as text');

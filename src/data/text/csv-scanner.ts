@@ -436,7 +436,7 @@ export class CsvScanner implements TextScanner {
     // With a decimal comma, a point makes no number, and a comma nothing else.
     const found = classifyText(text.replace(',', '.'));
     const isNumber = (found & (INT | WIDE_INT | FRACTION)) !== 0;
-    return isNumber === text.includes('.') || (!isNumber && text.includes(',')) ? TEXT : found;
+    return text.includes(isNumber ? '.' : ',') ? TEXT : found;
   }
 
   #isNull(bytes: Buffer, start: number, stop: number): boolean {

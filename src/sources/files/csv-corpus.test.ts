@@ -145,11 +145,11 @@ describe('how CSV is read, or refused with its line', () => {
     ['only a header', 'a,b\n', {}, []],
     [
       'a delimiter and a decimal comma',
-      'a;b\n1,5;x\n-,5;"y;z"\n',
+      'a;b;c;d\n1,5;x;true;2025-02-28\n-,5;"y;z";false;2025-03-01\n',
       { delimiter: ';', decimal: ',' },
       [
-        ['1.5', 'x'],
-        ['-0.5', 'y;z'],
+        ['1.5', 'x', 'true', '2025-02-28'],
+        ['-0.5', 'y;z', 'false', '2025-03-01'],
       ],
     ],
     [
