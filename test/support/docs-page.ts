@@ -36,6 +36,7 @@ export function readDocsPage(markdown: string): DocsPage {
     if (text.trim() === '') continue;
     if (text === '<!-- setup') {
       const end = lines.indexOf('-->', at);
+      if (end < 0) return { steps, problems: [...problems, `line ${line}: the setup has no end`] };
       steps.push({
         kind: 'run',
         line,
@@ -53,7 +54,7 @@ export function readDocsPage(markdown: string): DocsPage {
     }
     const fence = /^(`{3,})(\w*)$/.exec(text);
     if (fence === null) {
-      if (/^ {4}(\$ )?(npm|npx|batchwright|node) /.test(text))
+      if (/^ {4}(\$ )?(npm|npx|batchwright|node) |^\s+```(sh|bash|console)$/.test(text))
         problems.push(`line ${line}: a command outside of a block \`sh\` is not run`);
       if (note !== null) problems.push(`line ${note.line}: the comment stands before no block`);
       note = null;
@@ -61,8 +62,11 @@ export function readDocsPage(markdown: string): DocsPage {
       continue;
     }
     const end = lines.indexOf(fence[1] as string, at + 1);
+    if (end < 0) return { steps, problems: [...problems, `line ${line}: the block has no end`] };
     const content = `${lines.slice(at + 1, end).join('\n')}\n`;
     const language = fence[2];
+    if (/^(bash|shell|console|zsh)$/.test(language ?? ''))
+      problems.push(`line ${line}: commands stand in blocks \`sh\`, \`${language}\` is not run`);
     at = end;
     const [kind, value = ''] = note === null ? [''] : split(note.text);
     note = null;

@@ -371,6 +371,22 @@ describe('types are those of all rows, and lose nothing', () => {
     expect(shown(copied)).toBe(expected);
   });
 
+  test('with a decimal comma, too: only numbers have commas, and other values keep their types', async () => {
+    const values = '1,5;true;2025-02-28;2025-02-28T10:00:00Z;1.5;1,5 %';
+    const found = await read(`i;a;b;c;d;e;f\n1;${values}\n2;${values}\n`, { delimiter: ';', decimal: ',' });
+    expect(found).toMatchObject({
+      columns: [
+        'i BIGINT',
+        'a DOUBLE',
+        'b BOOLEAN',
+        'c DATE',
+        'd TIMESTAMP WITH TIME ZONE',
+        'e VARCHAR',
+        'f VARCHAR',
+      ],
+    });
+  });
+
   test('a column that is text from its last row on is text in all, in a file larger than a sample', async () => {
     const lines = Array.from({ length: 150_000 }, (_, at) => `${at},${at % 7}`);
     const clean = await read(`i,v\n${lines.join('\n')}\n`);
