@@ -106,3 +106,22 @@ test.concurrent('no scored rows: a head, or an empty file', async () => {
   const lines = join(bench.folder, 'lines');
   expect(read(lines, partOf(lines))).toBe('');
 });
+
+test.concurrent.each(['csv', 'jsonl'])(
+  '%s that was published can be looked at, asked and exported like Parquet',
+  async (kind) => {
+    const bench = await table(`look-${kind}`, TABLE);
+    expectCompleted(
+      await bench.run({ destination: kind, include: 'note', 'error-budget': '1', compression: 'gzip' }),
+    );
+    const results = await bench.cli(['results', 'out', '--where', 'y >= 0.1', '--json']);
+    expect([results.code, results.stdout]).toEqual([
+      0,
+      '{"id":1,"note":"","y":0.1}\n{"id":3,"note":"a,\\"b\\"\\n","y":0.3}\n',
+    ]);
+    const exported = await bench.cli(['rejects', 'out', '--to', 'repair.csv']);
+    expect([exported.code, exported.stderr]).toEqual([0, expect.anything()]);
+    const [, row] = read(bench.folder, 'repair.csv').split('\n');
+    expect(row).toMatch(/^"NULL_FEATURE",.*,"?2"?,,$/);
+  },
+);

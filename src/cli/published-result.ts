@@ -16,6 +16,8 @@ export interface PublishedResult {
     readonly kind: 'part' | 'rejects';
     readonly rows: number;
   }[];
+  /** Columns of the result, with their types: CSV and JSON Lines do not say them. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
   /** Columns of the input. */
   readonly inputColumns: readonly string[];
   /** The key column, as the input spells it; null: file and row number are the key. */
@@ -41,12 +43,13 @@ function resultIn(folder: string): PublishedResult | null {
     throw fsFailure(error, 'Reading the manifest', file, 'SOURCE_UNREADABLE');
   }
   const { predicate } = readPayload(readEnvelope(bytes, file), file) as Statement;
-  const { job, snapshot, specification, files } = predicate;
+  const { job, snapshot, specification, files, columns } = predicate;
   const { key } = specification.input;
   return {
     jobId: job.id,
     name: job.name,
     files: files.map(({ path, kind, rows }) => ({ path: join(folder, path), kind, rows })),
+    columns,
     inputColumns: snapshot.columns.map(({ name }) => name),
     key: key === undefined ? null : findColumn(key, snapshot.columns, 'input.key').name,
   };

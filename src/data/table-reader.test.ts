@@ -35,7 +35,7 @@ afterAll(() => {
 });
 
 const ALL: TableRequest = {
-  sources: [{ paths: [nasty], columns: null }],
+  sources: [{ paths: [nasty], columns: null, stored: null }],
   where: null,
   equal: null,
   limit: null,
@@ -98,6 +98,7 @@ test('conditions, limits and names: only what was asked for, in its order', asyn
           { stored: 'te"xt', name: 'a' },
           { stored: 'id', name: 'b' },
         ],
+        stored: null,
       },
     ],
     where: 'b >= 2',

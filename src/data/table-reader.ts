@@ -3,12 +3,15 @@ import { duckdbFailure } from './duckdb-failure.ts';
 import type { TableColumn } from './engine.ts';
 import { parseWhere } from './parse-where.ts';
 import { openReadingDatabase } from './reading-database.ts';
+import { comparedType } from './text-sql.ts';
 
 /** Files with the same columns, and which of them are wanted under which names. */
 export interface TableSource {
   readonly paths: readonly string[];
   /** Null: all, under their own names. */
   readonly columns: readonly { readonly stored: string; readonly name: string }[] | null;
+  /** Of CSV and JSON Lines as we publish them: all columns as they are stored. Null: they are read as text. Parquet knows its own. */
+  readonly stored: readonly TableColumn[] | null;
 }
 
 export interface TableRequest {
@@ -24,7 +27,7 @@ export interface TableRequest {
   readonly writes: string | null;
 }
 
-/** Rows of Parquet files, in their order, to be shown or exported. Holds a few chunks in memory, however many rows there are. */
+/** Rows of files, in their order, to be shown or exported. Holds a few chunks in memory, however many rows there are. */
 export interface TableReader extends AsyncDisposable {
   readonly columns: readonly TableColumn[];
   /** Values as text; null is null. */
@@ -104,12 +107,29 @@ export async function openTable(request: TableRequest): Promise<TableReader> {
   }
 }
 
-function sourceSql({ paths, columns }: TableSource): string {
+function sourceSql(source: TableSource): string {
+  const { columns } = source;
   const selected =
     columns === null
       ? '*'
       : columns.map(({ stored, name }) => `${quoteName(stored)} AS ${quoteName(name)}`).join(', ');
-  return `SELECT ${selected} FROM read_parquet([${paths.map(quotePath).join(', ')}], hive_partitioning = false)`;
+  return `SELECT ${selected} FROM ${readerSql(source)}`;
+}
+
+/** Text as `write-text.ts` writes it; what a file is, its name says. All files of a source are of one kind. */
+function readerSql({ paths, columns, stored }: TableSource): string {
+  const files = `[${paths.map(quotePath).join(', ')}]`;
+  const [, kind] = /\.(csv|jsonl)(\.gz|\.zst)?$/.exec(paths[0] ?? '') ?? [];
+  const typed = (each: readonly TableColumn[]) =>
+    `columns = {${each.map(({ name, type }) => `${quoteText(name)}: ${quoteText(comparedType(type))}`).join(', ')}}`;
+  if (kind === 'csv')
+    return `read_csv(${files}, header = true, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false,
+      hive_partitioning = false, ${stored === null ? 'all_varchar = true' : `auto_detect = false, ${typed(stored)}`})`;
+  if (kind === 'jsonl') {
+    const asText = (columns ?? []).map((column) => ({ name: column.stored, type: 'VARCHAR' }));
+    return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, ${typed(stored ?? asText)})`;
+  }
+  return `read_parquet(${files}, hive_partitioning = false)`;
 }
 
 const NUMBER = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|BOOLEAN)$/;

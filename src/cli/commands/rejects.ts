@@ -90,6 +90,7 @@ function sourceOf({ files, inputColumns, key }: JobRejects): TableSource {
       ...place.filter((name) => !taken.has(name)).map((name) => ({ stored: name, name })),
       ...originals.map(({ original, stored }) => ({ stored, name: original })),
     ],
+    stored: null,
   };
 }
 

@@ -51,9 +51,10 @@ async function results(wanted: string, options: ResultsOptions, output: Output):
   const found = await findResult(wanted, options.state);
   const published = found.kind === 'folder' ? found.results : [resultOf(found.detail)];
   for (const { jobId, files } of published) output.detail(`${jobId}: ${files.length} files`);
-  const sources = published.map(({ files }) => ({
+  const sources = published.map(({ files, columns }) => ({
     paths: files.flatMap(({ kind, path }) => (kind === 'part' ? [path] : [])),
     columns: null,
+    stored: columns,
   }));
   await exportRows({ sources, where: options.where ?? null, equal: null }, options, output);
   return 0;
