@@ -11,6 +11,7 @@ import { modelCommand } from './commands/model.ts';
 import { rejectsCommand } from './commands/rejects.ts';
 import { resultsCommand } from './commands/results.ts';
 import { resumeCommand } from './commands/resume.ts';
+import { retryCommand } from './commands/retry.ts';
 import { runCommand } from './commands/run.ts';
 import { showCommand } from './commands/show.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -65,6 +66,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[
       checkCommand(),
       runCommand(),
       resumeCommand(),
+      retryCommand(),
       jobsCommand(),
       showCommand(),
       cancelCommand(),

@@ -13,6 +13,7 @@ import { createEmbeddedRegistry } from '../registry/embedded/embedded-registry.t
 import { createLocalRegistry } from '../registry/local/local-registry.ts';
 import { runtimes } from '../runtimes/runtimes.ts';
 import { createFilesSink } from '../sinks/files/files-sink.ts';
+import { identifyRepaired } from '../sources/files/identify-repaired.ts';
 import { refuseOverlap } from '../sources/files/refuse-overlap.ts';
 import { checkPreparedUnchanged } from '../sources/prepare.ts';
 import { sources } from '../sources/sources.ts';
@@ -108,10 +109,11 @@ export async function openEmbeddedManager(
     }),
     checkSourceUnchanged: (spec, snapshot) => checkPreparedUnchanged(spec.input, snapshot, storage),
     inputBytes: (spec) => sources[spec.input.source].sizeBytes(spec.input),
-    checkDestination: async (spec, jobId, adopt) => {
+    identifyRepaired,
+    checkDestination: async (spec, jobId, adopt, replaces) => {
       for (const { source, path } of [spec.input, ...Object.values(spec.input.side_inputs ?? {})])
         await refuseOverlap(path, sources[source].folderPattern, spec.output.path);
-      await sink.check({ spec, jobId, adopt });
+      await sink.check({ spec, jobId, adopt, ...(replaces === null ? {} : { replaces }) });
     },
     discardAtDestination: (spec, jobId) => sink.discard({ spec, jobId }),
     startTask: (request) => startTaskProcess(program, { managerUrl, storageRoot, scratch }, request),

@@ -1,3 +1,4 @@
+import type { Counts } from '../core/counts.ts';
 import { versionText } from '../core/model-version.ts';
 import { isTerminal } from '../core/states.ts';
 import type { JobStatus } from '../core/wire.ts';
@@ -41,6 +42,11 @@ export function reportLine(label: string, value: string): string {
 export function jobLines(status: JobStatus, { peakMemoryBytes, nowMs }: ReportContext): string[] {
   const { counts, timings } = status;
   const lines = [reportLine('rows', rows(status))];
+  if (status.retry !== null) {
+    const { of, whole } = status.retry;
+    lines.push(reportLine('retry of', of));
+    if (whole !== null) lines.push(reportLine('together', countsText(whole)));
+  }
   if (status.scoring_ms !== null) {
     const scoring = `${formatRate(counts.read, status.scoring_ms)} while scoring`;
     lines.push(
@@ -91,9 +97,12 @@ export function outcomeLines(status: JobStatus): string[] {
 }
 
 function rows({ counts, status, progress }: JobStatus): string {
-  const { read, scored, rejected, filtered } = counts;
   const of =
     progress.total_rows === null || status === 'completed' ? '' : ` of ${formatCount(progress.total_rows)}`;
+  return countsText(counts, of);
+}
+
+function countsText({ read, scored, rejected, filtered }: Counts, of = ''): string {
   return `${formatCount(read)}${of} read = ${formatCount(scored)} scored + ${formatCount(rejected)} rejected + ${formatCount(filtered)} filtered`;
 }
 

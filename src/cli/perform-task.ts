@@ -1,4 +1,5 @@
 import { availableParallelism, totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import { isProvablyDead, processIdentity } from '../compute/local/process-identity.ts';
 import { Failure } from '../core/errors.ts';
 import type { TaskLink } from '../core/task-link.ts';
@@ -8,6 +9,7 @@ import type { DataEngine } from '../data/engine.ts';
 import { audit } from '../manager/tasks/audit.ts';
 import { outputSchema } from '../manager/tasks/output-schema.ts';
 import { pin } from '../manager/tasks/pin.ts';
+import { pinRetry } from '../manager/tasks/pin-retry.ts';
 import { publish } from '../manager/tasks/publish.ts';
 import { OutcomeUnknown } from '../manager/tasks/task-loop.ts';
 import { embeddedFetcher } from '../registry/embedded/embedded-registry.ts';
@@ -46,6 +48,7 @@ export async function performTask(
     ...searchFolders(inputPaths(spec.input)),
     await storage.localPath(job.workspace),
     spec.output.path,
+    ...(await retryFolders(job, storage)),
   ];
   const threads = threadsFor(work);
   const engine: DataEngine = await createDataEngine({
@@ -57,6 +60,19 @@ export async function performTask(
   try {
     switch (lease.kind) {
       case 'pin': {
+        const { retry } = job;
+        if (retry !== null && retry.mode === 'partial') {
+          const { parent } = retry;
+          if (parent === null) throw new Error('a partial retry is of a job that was pinned');
+          const pinned = await pinRetry(
+            work,
+            { ...retry, parent },
+            { storage, engine, registry: embeddedFetcher, runtime: runtimes.onnx, parallelFiles: threads },
+            signal,
+          );
+          await link.pinned(lease, pinned.snapshot, pinned.bound, pinned.base);
+          return;
+        }
         const registry =
           job.registered === null
             ? createLocalRegistry({ companionsOf: runtimes.onnx.companions })
@@ -102,6 +118,18 @@ export async function performTask(
     await engine[Symbol.asyncDispose]();
     scratch.remove();
   }
+}
+
+/** What a partial retry gathers its rows from. */
+async function retryFolders({ retry }: TaskWork['job'], storage: Storage): Promise<string[]> {
+  if (retry === null || retry.parent === null) return [];
+  const { parent, repaired } = retry;
+  const files = parent.snapshot.files.map(({ key }) => storage.localPath(key));
+  return [
+    ...repaired.map(({ path }) => dirname(path)),
+    await storage.localPath(parent.workspace),
+    ...new Set((await Promise.all(files)).map((path) => dirname(path))),
+  ];
 }
 
 /** Reading text into Parquet and turning parts into text are the tasks that reckon; all others wait for disks. */

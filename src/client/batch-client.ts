@@ -1,3 +1,4 @@
+import type { RetryMode } from '../core/retry.ts';
 import type { JobDetail, JobListFilter, JobStatus, SubmitAnswer } from '../core/wire.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
@@ -24,6 +25,14 @@ export interface BatchClient extends JobClient {
   submit(spec: unknown, options: SubmitOptions): Promise<SubmitAnswer>;
   /** Has this manager work on an unfinished job; fails with JOB_FINISHED, MODEL_CHANGED or SOURCE_CHANGED. */
   resume(jobId: string): Promise<JobStatus>;
+  /**
+   * Makes a job that tries one that has ended again, or goes on with the one there is; fails with RETRY_* and more.
+   * `mode` absent: `partial` if there is anything to take over, else `complete`. `repaired`: absolute paths.
+   */
+  retry(
+    jobId: string,
+    options: { readonly mode?: RetryMode; readonly repaired: readonly string[] },
+  ): Promise<SubmitAnswer>;
 }
 
 export function createBatchClient(options: TransportOptions): BatchClient {
@@ -36,6 +45,7 @@ export function createBatchClient(options: TransportOptions): BatchClient {
     list: async (filter) => (await call<{ jobs: JobStatus[] }>('GET', `${base}?${listQuery(filter)}`)).jobs,
     detail: (jobId) => call('GET', `${base}/${encodeURIComponent(jobId)}/detail`),
     resume: (jobId) => call('POST', `${base}/${encodeURIComponent(jobId)}/resume`, {}),
+    retry: (jobId, options) => call('POST', `${base}/${encodeURIComponent(jobId)}/retry`, options),
     cancel: (jobId) => call('POST', `${base}/${encodeURIComponent(jobId)}/cancel`, {}),
   };
 }

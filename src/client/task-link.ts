@@ -11,7 +11,8 @@ export function createTaskLink(options: TransportOptions): TaskLink {
   return {
     claim: (worker, requestId) => post('claim', { worker, requestId }),
     renew: (lease, timeoutMs) => post('renew', { lease: refOf(lease) }, { timeoutMs, attempts: 1 }),
-    pinned: (lease, snapshot, bound) => post('pinned', { lease: refOf(lease), snapshot, bound }),
+    pinned: (lease, snapshot, bound, base) =>
+      post('pinned', { lease: refOf(lease), snapshot, bound, ...(base === undefined ? {} : { base }) }),
     audited: (lease, checks) => post('audited', { lease: refOf(lease), checks }),
     published: (lease, result) => post('published', { lease: refOf(lease), result }),
     fail: (lease, report, permanent) => post('fail', { lease: refOf(lease), report, permanent }),

@@ -12,6 +12,13 @@ export interface BoundJob {
   readonly key: string | null;
   /** Columns passed through beside the key, as the input spells them. */
   readonly include: readonly string[];
+  /** Of a partial retry, whose files hold rows gathered from others. */
+  readonly gathered?: {
+    /** The files have the columns `PLACE_COLUMNS`. */
+    readonly placed: boolean;
+    /** Rejects show line and text of malformed records, as those that are taken over do. */
+    readonly showsMalformed: boolean;
+  };
 }
 
 /** A model whose bytes lie in the storage under their digest. */

@@ -324,6 +324,43 @@ export const ERROR_CODES = {
     meaning: 'The job has published nothing (yet).',
     next: '`batchwright show` tells how far it is.',
   },
+  RETRY_NOTHING: {
+    scope: 'job',
+    meaning:
+      'The job has no rejected and no missing rows, or no parts to take over: there is nothing to retry in part.',
+    next: 'Score everything again: batchwright retry JOB --mode complete',
+  },
+  RETRY_EXPIRED: {
+    scope: 'job',
+    meaning: 'The parts of the job that is to be retried are removed: they are kept for a week.',
+    next: 'Score everything again: batchwright retry JOB --mode complete',
+  },
+  RETRY_SUPERSEDED: {
+    scope: 'job',
+    meaning: 'Another job has published to the destination since the job that is to be retried.',
+    next: 'Retry the job whose result is there, or run the job again with another output.',
+  },
+  RETRY_KEY_UNKNOWN: {
+    scope: 'job',
+    meaning: 'A record of a repaired file is none of the rejected records of the job.',
+    next: 'Take it out, or put its key back; `batchwright rejects` gives the records that can be repaired.',
+  },
+  RETRY_KEY_SCORED: {
+    scope: 'job',
+    meaning: 'A record of a repaired file has a key that the job has scored.',
+    next: 'Take it out of the repaired file: its prediction stays as it is.',
+  },
+  RETRY_KEY_DUPLICATE: {
+    scope: 'job',
+    meaning:
+      'A record stands more than once in the repaired files, or its key stands for several rejected records.',
+    next: 'Keep one of them; records that share a key cannot be told apart and are repaired in the input.',
+  },
+  RETRY_UNSUPPORTED: {
+    scope: 'job',
+    meaning: 'This retry is not supported.',
+    next: 'Score everything again under another destination: batchwright run --output ...',
+  },
   RESULT_GONE: {
     scope: 'job',
     meaning: 'The files of the job were replaced, moved or removed, or their time was up.',

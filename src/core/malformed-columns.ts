@@ -9,4 +9,17 @@ export const MALFORMED_COLUMNS = {
   problem: '_batchwright_problem',
   /** VARCHAR: the beginning of the line. */
   text: '_batchwright_text',
+  /** VARCHAR, in files of rejects only: the original file, as `source_file` names it. */
+  file: '_batchwright_file',
+} as const;
+
+/**
+ * Columns that say where in the original input a row came from: in files that the rows of a retry were put into, if there
+ * is no key column.
+ */
+export const PLACE_COLUMNS = {
+  /** VARCHAR: `source_file`. */
+  file: '_batchwright_source_file',
+  /** BIGINT: `source_row`. */
+  row: '_batchwright_source_row',
 } as const;

@@ -3,6 +3,7 @@ import type { Counts } from './counts.ts';
 import type { FailureReport } from './errors.ts';
 import type { Lease, PartRow, PublishedInput, TaskLease, Timings } from './lease.ts';
 import type { ModelUse, ModelVersion } from './model-version.ts';
+import type { RetryBase, RetryMode, RetryOf, RetryParent } from './retry.ts';
 import type { Snapshot, SourceColumn } from './snapshot.ts';
 import type { JobState } from './states.ts';
 
@@ -48,6 +49,13 @@ export interface JobStatus {
     readonly mode: string;
     readonly published: PublishedInput | null;
   };
+  /** Null: the job is no retry. */
+  readonly retry: {
+    readonly of: string;
+    readonly mode: RetryMode;
+    /** Rows of the whole result: those taken over, and this job's own; null: nothing is taken over. */
+    readonly whole: Counts | null;
+  } | null;
   readonly warnings: readonly string[];
   readonly error: FailureReport | null;
 }
@@ -146,6 +154,8 @@ export interface TaskJob {
   /** The version of the registry's that the job uses, and the alias it came by. Null: the model is a file. */
   readonly registered: { readonly model: ModelVersion; readonly alias: string | null } | null;
   readonly adopt: boolean;
+  /** Null: it is no retry. */
+  readonly retry: TaskRetry | null;
   readonly createdMs: number;
   readonly firstClaimMs: number | null;
   readonly lastCompleteMs: number | null;
@@ -163,6 +173,13 @@ export interface TaskJob {
   readonly workspace: string;
   /** Storage key: where the model's files are put, or where those of a registered model lie. */
   readonly modelStore: string;
+}
+
+export interface TaskRetry extends RetryOf {
+  /** Of a partial retry, before it is pinned. */
+  readonly parent: RetryParent | null;
+  /** What a partial retry takes over, once it is pinned. */
+  readonly base: RetryBase | null;
 }
 
 export type TaskAnswer =

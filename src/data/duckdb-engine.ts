@@ -5,6 +5,7 @@ import { describeFiles } from './describe.ts';
 import { type DuckdbSettings, openDatabase } from './duckdb.ts';
 import type { DataEngine, ShardRequest } from './engine.ts';
 import { type Bridge, createBridge } from './native-bridge.ts';
+import { firstMalformed, missingRows, retryRows } from './retry-rows.ts';
 import { openShardReader } from './shard-reader.ts';
 import { transcode } from './text/transcode.ts';
 import { writeText } from './write-text.ts';
@@ -35,6 +36,9 @@ export async function createDataEngine(settings: DuckdbSettings): Promise<DataEn
     describe: (paths, signal) => describeFiles(describing, paths, signal),
     findDuplicate: (paths, column) => findDuplicate(describing, paths, column),
     writeEmptyTable: (path, columns) => writeEmptyTable(describing, path, columns),
+    retryRows: (request) => retryRows(describing, request),
+    missingRows: (request) => missingRows(describing, request),
+    firstMalformed: (path) => firstMalformed(describing, path),
     csvHead: (path) => csvHead(describing, path),
     writeText: (request) => writeText(describing, request),
     async transcode(request, signal) {

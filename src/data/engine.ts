@@ -3,6 +3,7 @@ import type { Counts } from '../core/counts.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { ConstantColumn } from '../core/signature.ts';
 import type { RowRange, Segment, SourceColumn } from '../core/snapshot.ts';
+import type { MissingRowsRequest, RetryRows, RetryRowsRequest } from './retry-rows.ts';
 import type { Transcoded, TranscodeRequest } from './text/transcode.ts';
 import type { TextKind } from './text-carries.ts';
 
@@ -28,6 +29,12 @@ export interface DataEngine extends AsyncDisposable {
   writeText(request: TextRequest): Promise<void>;
   /** The names in the first line of a CSV file with commas, plain or compressed. */
   csvHead(path: string): Promise<readonly string[]>;
+  /** Parts the rejects of a job into rows to be scored again and rejects that stay; see data/retry-rows.ts. */
+  retryRows(request: RetryRowsRequest): Promise<RetryRows>;
+  /** Writes a piece of a file of an input as a file of its own; see data/retry-rows.ts. Returns its rows. */
+  missingRows(request: MissingRowsRequest): Promise<number>;
+  /** Line and problem of the first malformed record of a file that has some. */
+  firstMalformed(path: string): Promise<{ readonly line: number; readonly problem: string }>;
   /** Writes a Parquet file with these columns and no rows. */
   writeEmptyTable(path: string, columns: readonly TableColumn[]): Promise<void>;
 }
@@ -107,6 +114,8 @@ export interface ShardSegment extends Segment {
    * core/malformed-columns.ts. Absent: the file has none.
    */
   readonly malformedIn?: string;
+  /** The file's rows were gathered from others: it says where each came from (`PLACE_COLUMNS`). */
+  readonly placed?: boolean;
   /** See `SnapshotFile.partition`. */
   readonly partition?: Readonly<Record<string, string | null>>;
 }

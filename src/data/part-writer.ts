@@ -1,6 +1,6 @@
 import duckdb, { type Connection } from '@duckdb/node-bindings';
 import { Failure } from '../core/errors.ts';
-import { MALFORMED_COLUMNS } from '../core/malformed-columns.ts';
+import { MALFORMED_COLUMNS, PLACE_COLUMNS } from '../core/malformed-columns.ts';
 import { queryJson, quoteName, quotePath, quoteText } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
 import type {
@@ -94,7 +94,8 @@ export async function writeRejects(
   attempt: number,
   path: string,
 ): Promise<WrittenPart['sampleRejects']> {
-  const place = sourcePlaceSql(segments);
+  const isPlaced = request.key === undefined && segments[0]?.placed === true;
+  const place = isPlaced ? { file: 'pf', row: 'pr' } : sourcePlaceSql(segments);
   const key = request.key;
   const stored = rejectColumns(
     request.columns.map(({ name }) => name),
@@ -102,7 +103,7 @@ export async function writeRejects(
   );
   const originals = stored.filter(({ original }) => original !== key);
   const expressions = originals.map(({ original }, index) => ({ sql: quoteName(original), as: `c${index}` }));
-  const { line, text } = MALFORMED_COLUMNS;
+  const { line, text, file } = MALFORMED_COLUMNS;
   const selected = [
     ...(key === undefined
       ? [`${place.file} AS source_file`, `${place.row} AS source_row`]
@@ -111,13 +112,16 @@ export async function writeRejects(
     'message',
     `${attempt}::UINTEGER AS attempt`,
     ...originals.map((column, index) => `c${index} AS ${quoteName(column.stored)}`),
-    ...(request.showsMalformed === true ? [line, text] : []),
+    ...(request.showsMalformed === true
+      ? [line, text, `CASE WHEN ${line} IS NOT NULL THEN ${place.file} END AS ${file}`]
+      : []),
   ];
   const scan: Scan = {
     ...scanContext(request),
     expressions: [
       ...(key === undefined ? [] : [{ sql: quoteName(key), as: 'k' }]),
       ...expressions,
+      ...(isPlaced ? PLACED : []),
       ...(request.showsMalformed === true ? [line, text].map((name) => ({ sql: name, as: name })) : []),
     ],
   };
@@ -199,10 +203,20 @@ interface PassedColumn {
   readonly outer?: string;
 }
 
+/** The place of rows that were gathered from several files. */
+const PLACED = [
+  { sql: PLACE_COLUMNS.file, as: 'pf' },
+  { sql: PLACE_COLUMNS.row, as: 'pr' },
+] as const;
+
 function passedColumns({ key, include }: ShardRequest, segments: readonly ShardSegment[]): PassedColumn[] {
   const names = [...new Set(key === undefined ? include : [key, ...include])];
   const columns = names.map((name, index) => ({ name, inner: { sql: quoteName(name), as: `c${index}` } }));
   if (key !== undefined) return columns;
+  if (segments[0]?.placed === true) {
+    const [file, row] = PLACED;
+    return [{ name: 'source_file', inner: file }, { name: 'source_row', inner: row }, ...columns];
+  }
   const place = sourcePlaceSql(segments);
   return [{ name: 'source_file', outer: place.file }, { name: 'source_row', outer: place.row }, ...columns];
 }

@@ -24,6 +24,25 @@ export function rejectColumns(columns: readonly string[], key: string | undefine
   }));
 }
 
+/**
+ * What an export of rejects calls file and line of a malformed record, which has no key: with `_` behind it where the
+ * input has a column of that name.
+ */
+export function exportedPlace(inputColumns: readonly string[]): {
+  readonly file: string;
+  readonly line: string;
+} {
+  return { file: addedName('source_file', inputColumns), line: addedName('source_line', inputColumns) };
+}
+
+/** A name for a column beside those of the input. */
+export function addedName(name: string, inputColumns: readonly string[]): string {
+  const taken = new Set(inputColumns.map((each) => each.toLowerCase()));
+  let free = name;
+  while (taken.has(free.toLowerCase())) free += '_';
+  return free;
+}
+
 function freeName(name: string, taken: ReadonlySet<string>, others: ReadonlySet<string>): string {
   let free = name;
   while (taken.has(free.toLowerCase()) || (free !== name && others.has(free.toLowerCase()))) free += '_input';

@@ -9,7 +9,14 @@ import { comparedType } from './text-sql.ts';
 export interface TableSource {
   readonly paths: readonly string[];
   /** Null: all, under their own names. */
-  readonly columns: readonly { readonly stored: string; readonly name: string }[] | null;
+  readonly columns:
+    | readonly {
+        readonly stored: string;
+        readonly name: string;
+        /** Left out where the files have no such column. */
+        readonly isOptional?: boolean;
+      }[]
+    | null;
   /** Of CSV and JSON Lines as we publish them: all columns as they are stored. Null: they are read as text. Parquet knows its own. */
   readonly stored: readonly TableColumn[] | null;
 }
@@ -62,7 +69,21 @@ export async function openTable(request: TableRequest): Promise<TableReader> {
     }
   };
   try {
-    const all = request.sources.map(sourceSql).join(' UNION ALL BY NAME ');
+    const present = async (source: TableSource): Promise<TableSource> => {
+      const { columns: wanted } = source;
+      if (wanted?.some(({ isOptional }) => isOptional) !== true) return source;
+      const found = await query(() =>
+        connection.runAndReadAll(`DESCRIBE ${sourceSql({ ...source, columns: null })}`),
+      );
+      const names = new Set(found.getRowObjectsJson().map(({ column_name: name }) => String(name)));
+      return {
+        ...source,
+        columns: wanted.filter(({ stored, isOptional }) => isOptional !== true || names.has(stored)),
+      };
+    };
+    const sources: TableSource[] = [];
+    for (const source of request.sources) sources.push(await present(source));
+    const all = sources.map(sourceSql).join(' UNION ALL BY NAME ');
     const described = await query(() => connection.runAndReadAll(`DESCRIBE ${all}`));
     const columns = described
       .getRowObjectsJson()

@@ -1,5 +1,7 @@
+import { isAbsolute } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { RETRY_MODES } from '../core/retry.ts';
 import { JOB_STATES } from '../core/states.ts';
 import type { Manager } from '../manager/manager.ts';
 import { parseJobSpec } from '../spec/job-spec.ts';
@@ -22,6 +24,13 @@ const listQuery = z.strictObject({
   name: z.string().max(200).optional(),
   since: z.iso.datetime({ offset: true }).optional(),
   id_prefix: z.string().max(200).optional(),
+});
+const retryBody = z.strictObject({
+  mode: z.enum(RETRY_MODES).exactOptional(),
+  repaired: z
+    .array(z.string().min(1).max(4_096).refine(isAbsolute, 'is no absolute path'))
+    .max(100)
+    .default([]),
 });
 const jobParams = z.object({ jobId: z.string().min(1).max(200) });
 
@@ -70,6 +79,18 @@ export function addBatchRoutes(server: FastifyInstance, manager: Manager, author
   server.post(`${base}/:jobId/resume`, async (request) => {
     const { tenant } = authorize(request, 'admin');
     return manager.resume(tenant, parseBody(jobParams, request.params).jobId);
+  });
+
+  server.post(`${base}/:jobId/retry`, async (request, reply) => {
+    const { tenant } = authorize(request, 'admin');
+    const { mode, repaired } = parseBody(retryBody, request.body);
+    const answer = await manager.retry({
+      tenant,
+      jobId: parseBody(jobParams, request.params).jobId,
+      mode: mode ?? null,
+      repaired,
+    });
+    return reply.code(answer.resumed ? 200 : 201).send(answer);
   });
 
   server.post(`${base}/:jobId/cancel`, async (request) => {

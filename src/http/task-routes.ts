@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Manager } from '../manager/manager.ts';
 import { jobRoutes } from './job-routes.ts';
 import type { Authorize } from './server.ts';
-import { bound, failureReport, snapshot, taskRef } from './wire-schemas.ts';
+import { bound, failureReport, retryBase, snapshot, taskRef } from './wire-schemas.ts';
 
 const name = z.string().min(1).max(300);
 const published = z.strictObject({ location: z.string(), manifest: z.string(), manifestSha256: z.string() });
@@ -18,8 +18,10 @@ export function addTaskRoutes(server: FastifyInstance, manager: Manager, authori
     tasks.claim(asker, worker, requestId),
   );
   route('renew', z.strictObject({ lease: taskRef }), (body) => tasks.renew(body.lease));
-  route('pinned', z.strictObject({ lease: taskRef, snapshot, bound }), (body) =>
-    tasks.pinned(body.lease, body.snapshot, body.bound),
+  route(
+    'pinned',
+    z.strictObject({ lease: taskRef, snapshot, bound, base: retryBase.exactOptional() }),
+    (body) => tasks.pinned(body.lease, body.snapshot, body.bound, body.base),
   );
   route('audited', z.strictObject({ lease: taskRef, checks: z.unknown() }), (body) =>
     tasks.audited(body.lease, body.checks),

@@ -147,6 +147,7 @@ export const bound = z.strictObject({
   where: z.string().nullable(),
   key: z.string().nullable(),
   include: z.array(z.string()),
+  gathered: z.strictObject({ placed: z.boolean(), showsMalformed: z.boolean() }).exactOptional(),
 });
 
 const pinnedFile = z.strictObject({
@@ -192,4 +193,22 @@ export const snapshot = pinnedTable.extend({
       malformed: whole,
     })
     .exactOptional(),
+});
+
+const takenFile = z.strictObject({
+  jobId: z.string(),
+  shard: z.strictObject({ id: whole, attempt: whole, range: rowRange }).nullable(),
+  file: storedFile,
+});
+export const retryBase = z.strictObject({
+  counts,
+  parts: z.array(takenFile),
+  rejects: z.array(takenFile),
+  inputs: z.array(
+    z.strictObject({
+      jobId: z.string(),
+      rows: whole,
+      files: z.array(pinnedFile),
+    }),
+  ),
 });

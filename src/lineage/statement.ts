@@ -1,6 +1,7 @@
 import type { BoundJob } from '../core/bound.ts';
 import type { Counts } from '../core/counts.ts';
 import { MANIFEST_PREDICATE_TYPE, MANIFEST_STATEMENT_TYPE, type ManifestFile } from '../core/manifest.ts';
+import { answeredCounts, type RetryBase, type RetryOf } from '../core/retry.ts';
 import type { RowRange, Snapshot } from '../core/snapshot.ts';
 import type { TaskJob } from '../core/wire.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
@@ -45,7 +46,19 @@ export interface Predicate {
   readonly environment: Environment;
   /** One entry per subject, in the same order. */
   readonly files: readonly FileOrigin[];
+  /** Of the whole result. */
   readonly counts: Counts;
+  /** Only of a retry. `snapshot` is what this job read; what those before it read stands in `inputs`. */
+  readonly retry?: {
+    readonly of: string;
+    readonly mode: RetryOf['mode'];
+    /** The job whose published result this one has taken the place of. */
+    readonly replaces: string | null;
+    readonly repaired: RetryOf['repaired'];
+    readonly inputs: RetryBase['inputs'];
+    /** `taken`: rows answered by what is taken over; null: nothing is. */
+    readonly counts: { readonly taken: Counts | null; readonly own: Counts };
+  };
   /** What the audit found. */
   readonly checks: unknown;
   /** SPKI in DER, base64: tells a signature by a stranger from a broken one. It proves nothing by itself. */
@@ -57,7 +70,9 @@ export interface FileOrigin {
   readonly kind: ManifestFile['kind'];
   readonly rows: number;
   readonly sizeBytes: number;
-  /** Null for the file without rows that stands for a result without scored rows. */
+  /** The job that made the file, where a retry has taken it over. */
+  readonly job?: string;
+  /** Null for rejects that a retry has taken over without trying them again, and for the file without rows that stands for a result without scored rows. */
   readonly shard: { readonly id: number; readonly attempt: number; readonly range: RowRange } | null;
 }
 
@@ -103,6 +118,12 @@ export function createStatement({
     for (const file of [part, rejects])
       if (file !== null) origins.set(file.key, { id: shardId, attempt, range });
   }
+  const { retry } = job;
+  const taken = new Map<string, string>();
+  for (const { jobId, shard, file } of [...(retry?.base?.parts ?? []), ...(retry?.base?.rejects ?? [])]) {
+    origins.set(file.key, shard);
+    taken.set(file.key, jobId);
+  }
   return {
     _type: MANIFEST_STATEMENT_TYPE,
     subject: files.map(({ path, sha256 }) => ({ name: path, digest: { sha256 } })),
@@ -138,9 +159,22 @@ export function createStatement({
         kind,
         rows,
         sizeBytes,
+        ...(retry?.base == null ? {} : { job: taken.get(key) ?? job.jobId }),
         shard: origins.get(key) ?? null,
       })),
-      counts: job.counts,
+      counts: answeredCounts(job.counts, retry?.base ?? null),
+      ...(retry === null
+        ? {}
+        : {
+            retry: {
+              of: retry.job,
+              mode: retry.mode,
+              replaces: retry.replaces,
+              repaired: retry.repaired,
+              inputs: retry.base?.inputs ?? [],
+              counts: { taken: retry.base?.counts ?? null, own: job.counts },
+            },
+          }),
       checks: job.checks,
       signer: { keyId: signer.keyId, publicKey: signer.spki.toString('base64') },
     },

@@ -33,6 +33,7 @@ function statementOf(jobId: string, key: SigningKey, files: Record<string, strin
     registered: null,
     modelSha256: 'm',
     adopt: false,
+    retry: null,
     createdMs: 0,
     firstClaimMs: 1,
     lastCompleteMs: null,

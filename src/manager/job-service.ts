@@ -46,6 +46,7 @@ export function createJobService({ ledger, clock, changes, running, settings }: 
       const snapshot = await ledger.snapshot(tenant, jobId);
       const bound = job.bound as { key: string | null } | null;
       const parts = job.counts.rejected === 0 ? [] : await ledger.parts(tenant, jobId);
+      const taken = (await ledger.retryBase(tenant, jobId))?.rejects ?? [];
       return {
         job: statusOf(job),
         specification: (job.spec as StoredSpec).spec,
@@ -59,9 +60,10 @@ export function createJobService({ ledger, clock, changes, running, settings }: 
                 columns: snapshot.columns,
                 key: bound?.key ?? null,
               },
-        staged_rejects: parts.flatMap(({ rejects }) =>
-          rejects === null ? [] : [{ key: rejects.key, rows: rejects.rows }],
-        ),
+        staged_rejects: [
+          ...taken.map(({ file }) => file),
+          ...parts.flatMap(({ rejects }) => (rejects === null ? [] : [rejects])),
+        ].map(({ key, rows }) => ({ key, rows })),
         log_file: `${settings.logFolder}/${jobId}.log`,
       };
     },

@@ -1,4 +1,5 @@
 import type { BoundJob } from '../core/bound.ts';
+import { addCounts } from '../core/counts.ts';
 import { isTerminal, JOB_STATES, type JobState } from '../core/states.ts';
 import type { JobStatus } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
@@ -7,7 +8,7 @@ import type { StoredSpec } from './submit.ts';
 
 /** A job as people see it: the ledger's record, and the unconfirmed progress of those who work on it now. */
 export function jobStatus(job: JobRow, running: RunningJob | undefined, nowMs: number): JobStatus {
-  const { spec } = job.spec as StoredSpec;
+  const { spec, retry } = job.spec as StoredSpec;
   const inFlight = isTerminal(job.state)
     ? 0
     : sum([...(running?.progress.values() ?? [])].map(({ rows }) => rows));
@@ -40,6 +41,14 @@ export function jobStatus(job: JobRow, running: RunningJob | undefined, nowMs: n
     settings: running?.settings ?? null,
     model: { reference: spec.model_id, sha256: job.modelSha256, registered: job.model },
     output: { location: spec.output.path, mode: spec.output.mode, published: job.published },
+    retry:
+      retry === undefined
+        ? null
+        : {
+            of: retry.job,
+            mode: retry.mode,
+            whole: job.takenOver === null ? null : addCounts(job.takenOver, job.counts),
+          },
     warnings: warnings(job),
     error: job.error,
   };

@@ -1,5 +1,6 @@
 import type { Compute } from '../compute/compute.ts';
 import type { Clock, Random } from '../core/ports.ts';
+import type { RepairedFile } from '../core/retry.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import type { Log } from '../observe/log.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -27,7 +28,15 @@ export interface ManagerDeps {
   /** About how many bytes the job will read, found out quickly; 0 when that fails: pin will say why. */
   readonly inputBytes: (spec: JobSpec) => Promise<number>;
   /** Early look at the destination: mode, strangers in the folder, permissions, apart from the input. Fails with DESTINATION_*, SOURCE_*. */
-  readonly checkDestination: (spec: JobSpec, jobId: string, adopt: boolean) => Promise<void>;
+  readonly checkDestination: (
+    spec: JobSpec,
+    jobId: string,
+    adopt: boolean,
+    /** The job whose result may be taken the place of. */
+    replaces: string | null,
+  ) => Promise<void>;
+  /** What a file is recognised by. Fails with SOURCE_NOT_FOUND, SOURCE_UNREADABLE. */
+  readonly identifyRepaired: (path: string) => Promise<RepairedFile>;
   /** Removes what a finished job left at its destination for a rollback. */
   readonly discardAtDestination: (spec: JobSpec, jobId: string) => Promise<void>;
   /** Starts the task process of a job. */

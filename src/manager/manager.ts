@@ -7,6 +7,7 @@ import { createLongPoll } from './long-poll.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { createModelService, type ModelService } from './models.ts';
 import { retainOnce } from './retain.ts';
+import { type RetryRequest, retry } from './retry.ts';
 import type { RunningJobs } from './running-jobs.ts';
 import { checkResumable, type SubmitRequest, submit } from './submit.ts';
 import { createTaskService, type TaskService } from './task-service.ts';
@@ -26,6 +27,8 @@ export interface Manager {
   readonly models: ModelService;
   submit(request: SubmitRequest): Promise<SubmitAnswer>;
   readonly jobs: JobService;
+  /** Makes the job that tries another one again, or goes on with it; see retry.ts. */
+  retry(request: RetryRequest): Promise<SubmitAnswer>;
   /** Works on this job, if it is unfinished and neither its input nor its model has changed. */
   resume(tenant: string, jobId: string): Promise<JobStatus>;
   /** Starts the loops; whatever is unfinished goes on. `managerUrl` is where workers find this manager. */
@@ -88,6 +91,12 @@ export function createManager(deps: ManagerDeps): Manager {
       return answer;
     },
     jobs,
+    async retry(request) {
+      const answered = await retry(request, deps);
+      submittedHere.add(answered.job_id);
+      changes.changed(answered.job_id);
+      return answered;
+    },
     async resume(tenant, jobId) {
       await checkResumable(tenant, jobId, deps);
       submittedHere.add(jobId);

@@ -1,6 +1,7 @@
 import type { BoundJob } from '../core/bound.ts';
 import { Failure } from '../core/errors.ts';
 import { type ModelUse, versionText } from '../core/model-version.ts';
+import type { RetryOf } from '../core/retry.ts';
 import { isTerminal } from '../core/states.ts';
 import type { SubmitAnswer } from '../core/wire.ts';
 import { jobIdentity } from '../spec/identity.ts';
@@ -16,12 +17,16 @@ export interface SubmitRequest {
   readonly spec: JobSpec;
   readonly fresh: boolean;
   readonly adopt: boolean;
+  /** The job that is tried again, which has ended, and how. */
+  readonly retry?: { readonly of: RetryOf; readonly parent: JobRow };
 }
 
 /** What is stored as the job's specification: the resolved one, and what was said beside it. */
 export interface StoredSpec {
   readonly spec: JobSpec;
   readonly adopt: boolean;
+  /** Absent: it is no retry. */
+  readonly retry?: RetryOf;
 }
 
 /**
@@ -29,22 +34,26 @@ export interface StoredSpec {
  * Whatever can be refused cheaply is refused here, before anything is stored.
  */
 export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise<SubmitAnswer> {
-  const { tenant, spec, fresh, adopt } = request;
+  const { tenant, spec, fresh, adopt, retry } = request;
   const { ledger, random, settings } = deps;
-  const identity = jobIdentity(tenant, spec);
+  const identity = jobIdentity(tenant, spec, retry === undefined ? undefined : identityOf(retry.of));
   const jobId = `job-${Buffer.from(random.bytes(10)).toString('hex')}`;
 
   const unfinished = fresh ? null : await unfinishedJob(tenant, identity, deps);
   // All rows are scored, only publishing is left: what became of input and model since is no matter.
   const scored = unfinished?.state === 'completing';
+  // A partial retry scores with the very bytes that its parent pinned, whatever the reference means by now.
+  const known = retry?.of.mode === 'partial' ? retry.parent : null;
   const model =
-    unfinished !== null && (scored || namesVersionOf(unfinished, spec))
+    unfinished !== null && (scored || known !== null || namesVersionOf(unfinished, spec))
       ? modelOf(unfinished)
-      : await resolvedModel(tenant, spec, deps);
-  if (unfinished === null) await deps.checkDestination(spec, jobId, adopt);
-  else if (!scored) await checkNothingChanged(unfinished, spec, model, deps);
+      : known !== null
+        ? modelOf(known)
+        : await resolvedModel(tenant, spec, deps);
+  if (unfinished === null) await deps.checkDestination(spec, jobId, adopt, retry?.of.replaces ?? null);
+  else if (!scored && known === null) await checkNothingChanged(unfinished, spec, model, deps);
 
-  const stored: StoredSpec = { spec, adopt };
+  const stored: StoredSpec = { spec, adopt, ...(retry === undefined ? {} : { retry: retry.of }) };
   const outcome = await ledger.submit({
     tenant,
     jobId,
@@ -60,6 +69,9 @@ export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise
     fresh,
     resumeSettings: stored,
     keepStagingMs: settings.keepStagingMs,
+    ...(retry === undefined
+      ? {}
+      : { retryOf: { jobId: retry.of.job, takesOver: retry.of.mode === 'partial' } }),
     time: timeOf(deps.clock),
   });
   if (outcome.kind === 'busy') {
@@ -92,10 +104,17 @@ export async function checkResumable(tenant: string, jobId: string, deps: Resume
     });
   }
   if (job.state === 'completing') return;
-  const { spec } = job.spec as StoredSpec;
+  const { spec, retry } = job.spec as StoredSpec;
+  // All that it needs lies in workspaces.
+  if (retry?.mode === 'partial') return;
   // A version of the registry never changes, wherever its alias stands by now.
   const model = job.model === null ? await resolvedModel(tenant, spec, deps) : modelOf(job);
   await checkNothingChanged(job, spec, model, deps);
+}
+
+/** What tells a retry from others; where its repaired files lie, and what it replaces, is no matter. */
+function identityOf({ job, mode, repaired }: RetryOf): unknown {
+  return { job, mode, repaired: repaired.map(({ sha256 }) => sha256) };
 }
 
 interface JobModel {

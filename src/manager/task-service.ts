@@ -2,9 +2,10 @@ import type { BoundJob } from '../core/bound.ts';
 import { cutShards } from '../core/cut-shards.ts';
 import type { FailureReport } from '../core/errors.ts';
 import type { PublishedInput, TaskRef } from '../core/lease.ts';
+import type { RetryBase, RetryOf } from '../core/retry.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import { isTerminal } from '../core/states.ts';
-import type { TaskAnswer, TaskJob } from '../core/wire.ts';
+import type { TaskAnswer, TaskJob, TaskRetry } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import { modelStoreOf, registryStoreOf, workspaceOf } from './layout.ts';
 import type { LongPoll } from './long-poll.ts';
@@ -18,7 +19,12 @@ import type { Asker } from './worker-service.ts';
 export interface TaskService {
   claim(asker: Asker, worker: string, requestId: string): Promise<TaskAnswer>;
   renew(lease: TaskRef): Promise<'held' | 'lost'>;
-  pinned(lease: TaskRef, snapshot: Snapshot, bound: BoundJob): Promise<'accepted' | 'fenced'>;
+  pinned(
+    lease: TaskRef,
+    snapshot: Snapshot,
+    bound: BoundJob,
+    base?: RetryBase,
+  ): Promise<'accepted' | 'fenced'>;
   audited(lease: TaskRef, checks: unknown): Promise<'accepted' | 'fenced'>;
   published(lease: TaskRef, result: PublishedInput): Promise<'accepted' | 'fenced'>;
   fail(lease: TaskRef, report: FailureReport, permanent: boolean): Promise<'retrying' | 'failed' | 'fenced'>;
@@ -55,16 +61,24 @@ export function createTaskService(deps: ManagerDeps, longPoll: LongPoll): TaskSe
 
     renew: (lease) => ledger.renewTask(lease, timeOf(clock), settings.leaseMs),
 
-    async pinned(lease, snapshot, bound) {
+    async pinned(lease, snapshot, bound, base) {
       const job = await ledger.job(lease.tenant, lease.jobId);
       if (job === null) return 'fenced';
       const { spec } = job.spec as StoredSpec;
       const shards = cutShards(snapshot, {
         workers: Math.min(spec.config.parallelism, compute.slots),
         outputBytesPerRow: outputBytesPerRow(snapshot, bound),
-        limit: spec.input.limit ?? null,
+        // The rows of a partial retry are counted out already.
+        limit: base === undefined ? (spec.input.limit ?? null) : null,
       });
-      return told(lease, await ledger.plan(lease, { snapshot, bound, shards }, timeOf(clock)));
+      return told(
+        lease,
+        await ledger.plan(
+          lease,
+          { snapshot, bound, shards, ...(base === undefined ? {} : { base }) },
+          timeOf(clock),
+        ),
+      );
     },
 
     audited: async (lease, checks) => told(lease, await ledger.audited(lease, checks, timeOf(clock))),
@@ -76,7 +90,7 @@ export function createTaskService(deps: ManagerDeps, longPoll: LongPoll): TaskSe
 
 async function taskJob(job: JobRow, deps: ManagerDeps): Promise<TaskJob> {
   const { ledger, settings } = deps;
-  const { spec, adopt } = job.spec as StoredSpec;
+  const { spec, adopt, retry } = job.spec as StoredSpec;
   const registered = await registeredModel(job, deps);
   const snapshot = await ledger.snapshot(job.tenant, job.jobId);
   return {
@@ -88,6 +102,7 @@ async function taskJob(job: JobRow, deps: ManagerDeps): Promise<TaskJob> {
     modelSha256: job.modelSha256,
     registered,
     adopt,
+    retry: retry === undefined ? null : await taskRetry(job, retry, deps),
     createdMs: job.createdMs,
     firstClaimMs: job.firstClaimMs,
     lastCompleteMs: job.lastCompleteMs,
@@ -101,6 +116,31 @@ async function taskJob(job: JobRow, deps: ManagerDeps): Promise<TaskJob> {
         : { snapshot, bound: job.bound as BoundJob, parts: await ledger.parts(job.tenant, job.jobId) },
     workspace: workspaceOf(settings, job),
     modelStore: registered === null ? modelStoreOf(settings) : registryStoreOf(settings, job.tenant),
+  };
+}
+
+/** Once it is pinned, a retry needs nothing more of its parent. */
+async function taskRetry(
+  { tenant, jobId, bound }: JobRow,
+  retry: RetryOf,
+  { ledger, settings }: ManagerDeps,
+): Promise<TaskRetry> {
+  const base = await ledger.retryBase(tenant, jobId);
+  const parent = retry.mode === 'complete' || bound !== null ? null : await ledger.job(tenant, retry.job);
+  const snapshot = parent === null ? null : await ledger.snapshot(tenant, parent.jobId);
+  if (parent === null || snapshot === null) return { ...retry, base, parent: null };
+  return {
+    ...retry,
+    base,
+    parent: {
+      jobId: parent.jobId,
+      snapshot,
+      bound: parent.bound as BoundJob,
+      rows: parent.totalRows ?? 0,
+      parts: await ledger.parts(tenant, parent.jobId),
+      base: await ledger.retryBase(tenant, parent.jobId),
+      workspace: workspaceOf(settings, parent),
+    },
   };
 }
 

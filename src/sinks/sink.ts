@@ -10,7 +10,8 @@ import type { JobSpec } from '../spec/job-spec.ts';
 export interface Sink {
   /**
    * Early look, before anything is scored: mode, foreign content, permissions, another job at work. Changes nothing and
-   * promises nothing: `publish` looks again. Fails with DESTINATION_EXISTS, _FOREIGN, _BUSY, _UNWRITABLE.
+   * promises nothing: `publish` looks again. Fails with DESTINATION_EXISTS, _FOREIGN, _BUSY, _UNWRITABLE,
+   * RETRY_SUPERSEDED (another result is there than the one to be replaced).
    */
   check(job: SinkJob & { readonly adopt: boolean }): Promise<void>;
   /**
@@ -37,6 +38,11 @@ export interface Sink {
 export interface SinkJob {
   readonly jobId: string;
   readonly spec: JobSpec;
+  /**
+   * The job whose result is taken the place of, in one step and whatever `output.mode` says: that of no other. If
+   * nothing is there any more, the result is published as if it had been. Not for results in sub-folders (`append`).
+   */
+  readonly replaces?: string;
 }
 
 export interface SinkContext {

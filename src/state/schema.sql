@@ -55,7 +55,7 @@ CREATE TABLE job (
   task_failures    INTEGER NOT NULL DEFAULT 0,
   planned_fence    INTEGER,
   audited_fence    INTEGER,
-  published_fence  INTEGER,
+  published_fence  INTEGER, retry_of TEXT,
   PRIMARY KEY (tenant, job_id),
   CHECK (rows_scored >= 0 AND rows_rejected >= 0 AND rows_filtered >= 0),
   CHECK (rows_read = rows_scored + rows_rejected + rows_filtered),
@@ -125,6 +125,20 @@ CREATE TABLE model_version (
   PRIMARY KEY (tenant, name, version),
   CHECK (removed_ms IS NOT NULL OR removed_by IS NULL),
   CHECK (removed_ms IS NOT NULL OR bytes_gone_ms IS NULL)
+) STRICT;
+
+CREATE TABLE retry_base (
+  tenant        TEXT    NOT NULL,
+  job_id        TEXT    NOT NULL,
+  rows_read     INTEGER NOT NULL,
+  rows_scored   INTEGER NOT NULL,
+  rows_rejected INTEGER NOT NULL,
+  rows_filtered INTEGER NOT NULL,
+  base          TEXT    NOT NULL,
+  PRIMARY KEY (tenant, job_id),
+  FOREIGN KEY (tenant, job_id) REFERENCES job (tenant, job_id),
+  CHECK (rows_scored >= 0 AND rows_rejected >= 0 AND rows_filtered >= 0),
+  CHECK (rows_read = rows_scored + rows_rejected + rows_filtered)
 ) STRICT;
 
 CREATE TABLE shard (
@@ -197,6 +211,8 @@ CREATE TABLE snapshot_file (
 
 CREATE INDEX jobs_by_age ON job (tenant, created_ms);
 
+CREATE INDEX jobs_by_retry ON job (tenant, retry_of) WHERE retry_of IS NOT NULL;
+
 CREATE UNIQUE INDEX one_unfinished_job_per_destination ON job (tenant, destination) WHERE ended_ms IS NULL;
 
 CREATE UNIQUE INDEX one_unfinished_job_per_identity ON job (tenant, identity) WHERE ended_ms IS NULL;
@@ -204,6 +220,9 @@ CREATE UNIQUE INDEX one_unfinished_job_per_identity ON job (tenant, identity) WH
 CREATE INDEX uncleaned_jobs ON job (ended_ms) WHERE ended_ms IS NOT NULL AND cleaned_ms IS NULL;
 
 CREATE INDEX unfinished_jobs ON job (created_ms, job_id) WHERE ended_ms IS NULL;
+
+CREATE TRIGGER retry_of_a_job_is_immutable BEFORE UPDATE OF retry_of ON job
+BEGIN SELECT RAISE(ABORT, 'what a job tries again never changes'); END;
 
 CREATE TRIGGER task_fence_never_falls BEFORE UPDATE OF task_fence ON job WHEN NEW.task_fence < OLD.task_fence
 BEGIN SELECT RAISE(ABORT, 'a fence never falls'); END;
@@ -243,6 +262,9 @@ BEGIN SELECT RAISE(ABORT, 'a version of a model stays on record'); END;
 CREATE TRIGGER removed_model_version_is_immutable
 BEFORE UPDATE OF removed_ms, removed_by ON model_version WHEN OLD.removed_ms IS NOT NULL
 BEGIN SELECT RAISE(ABORT, 'a removed version of a model stays removed'); END;
+
+CREATE TRIGGER retry_base_is_immutable BEFORE UPDATE ON retry_base
+BEGIN SELECT RAISE(ABORT, 'what a retry takes over never changes'); END;
 
 CREATE INDEX leases_by_time ON shard (lease_until) WHERE state = 'leased';
 

@@ -1,6 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import type { Dirent } from 'node:fs';
-import { link, lstat, mkdir, open, readdir, readFile, realpath, rm, stat, unlink } from 'node:fs/promises';
+import { constants, type Dirent } from 'node:fs';
+import {
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { Failure } from '../core/errors.ts';
 import { syncToDisk } from './durable.ts';
@@ -86,6 +98,24 @@ export function createLocalStorage({ root: givenRoot }: LocalStorageOptions): St
       return stagedObject(final, durable.sync);
     },
 
+    async link(from, to) {
+      const path = await pathOf(from);
+      const staged = await this.stage(to);
+      try {
+        await linkOrCopy(path, staged.path);
+      } catch (error) {
+        await staged.discard();
+        if (isAbsent(error)) {
+          throw new Failure('SOURCE_NOT_FOUND', `${path} does not exist.`, {
+            place: { file: path },
+            cause: error,
+          });
+        }
+        throw fsFailure(error, 'Copying an object', staged.path, 'DESTINATION_UNWRITABLE');
+      }
+      return staged.seal();
+    },
+
     async remove(key) {
       const path = await pathOf(key);
       if (path === root) throw new Failure('STORAGE_FAILED', 'The whole storage is never removed.');
@@ -143,6 +173,16 @@ function stagedObject(final: string, syncFolders: (folder: string) => Promise<vo
       }
     },
   };
+}
+
+/** Objects are never written again, so that two names of one file are as good as two files. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (isAbsent(error)) throw error;
+    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  }
 }
 
 async function hashAndSync(path: string): Promise<SealedObject> {

@@ -20,6 +20,11 @@ export interface Storage {
    * Begins an immutable object: write to `path`, then `seal`. Nothing is visible under the key before `seal`.
    */
   stage(key: string): Promise<StagedObject>;
+  /**
+   * Puts an object under another key too, by a link or a copy: each stays when the other is removed. Durable when the
+   * promise resolves; safe to repeat. Fails with SOURCE_NOT_FOUND.
+   */
+  link(from: string, to: string): Promise<SealedObject>;
   /** Removes an object or everything below a prefix; what is not there is no error. */
   remove(key: string): Promise<void>;
 }

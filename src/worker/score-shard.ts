@@ -51,6 +51,7 @@ export async function scoreShard(lease: Lease, held: HeldLease, deps: ScoreShard
         path: await storage.localPath(key),
         sourceName: original?.key ?? key,
         ...(original === undefined || original.malformed === 0 ? {} : { malformedIn: original.path }),
+        ...(context.bound.gathered?.placed === true ? { placed: true } : {}),
         ...(partition === undefined ? {} : { partition }),
       };
     }),
@@ -68,7 +69,9 @@ export async function scoreShard(lease: Lease, held: HeldLease, deps: ScoreShard
     onNull: context.onNull === 'nan' ? Number.NaN : context.onNull,
     ...(context.bound.key === null ? {} : { key: context.bound.key }),
     include: context.bound.include,
-    showsMalformed: context.snapshot.files.some(({ original }) => (original?.malformed ?? 0) > 0),
+    showsMalformed:
+      context.bound.gathered?.showsMalformed === true ||
+      context.snapshot.files.some(({ original }) => (original?.malformed ?? 0) > 0),
   });
   try {
     const timings = { readMs: 0, modelMs: 0, writeMs: 0 };

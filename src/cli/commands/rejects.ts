@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { isErrorCode } from '../../core/error-codes.ts';
-import { rejectColumns } from '../../data/reject-columns.ts';
+import { MALFORMED_COLUMNS } from '../../core/malformed-columns.ts';
+import { addedName, exportedPlace, rejectColumns } from '../../data/reject-columns.ts';
 import type { TableSource } from '../../data/table-reader.ts';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
 import { exportRows, ROW_FORMATS, type RowFormat, TABLE_ROWS } from '../export-rows.ts';
@@ -82,6 +83,15 @@ function sourceOf({ files, inputColumns, key }: JobRejects): TableSource {
   const place = key === null ? ['source_file', 'source_row'] : [];
   const originals = rejectColumns(inputColumns, key ?? undefined);
   const taken = new Set(inputColumns.map((name) => name.toLowerCase()));
+  const { file, line } = exportedPlace(inputColumns);
+  // A malformed record has no key: a repair is told by the place that it was read from.
+  const malformed =
+    key === null
+      ? []
+      : [
+          { stored: MALFORMED_COLUMNS.file, name: file, isOptional: true },
+          { stored: MALFORMED_COLUMNS.line, name: line, isOptional: true },
+        ];
   return {
     paths: files.map(({ path }) => path),
     columns: [
@@ -89,6 +99,7 @@ function sourceOf({ files, inputColumns, key }: JobRejects): TableSource {
       { stored: 'message', name: message },
       ...place.filter((name) => !taken.has(name)).map((name) => ({ stored: name, name })),
       ...originals.map(({ original, stored }) => ({ stored, name: original })),
+      ...malformed,
     ],
     stored: null,
   };
@@ -100,7 +111,5 @@ function codeColumn(all: readonly (JobRejects | null)[]): string {
 }
 
 function addedNames(inputColumns: readonly string[]): [code: string, message: string] {
-  const taken = new Set(inputColumns.map((name) => name.toLowerCase()));
-  const free = (name: string): string => (taken.has(name) ? free(`${name}_`) : name);
-  return [free(ADDED[0]), free(ADDED[1])];
+  return [addedName(ADDED[0], inputColumns), addedName(ADDED[1], inputColumns)];
 }

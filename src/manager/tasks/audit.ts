@@ -1,6 +1,7 @@
 import { addCounts, type Counts, countsBalance, NO_ROWS } from '../../core/counts.ts';
 import { Failure } from '../../core/errors.ts';
-import type { PartRow } from '../../core/lease.ts';
+import type { PartRow, StoredFile } from '../../core/lease.ts';
+import { type RetryBase, requireBaseBalances } from '../../core/retry.ts';
 import type { TaskJob } from '../../core/wire.ts';
 import type { DataEngine } from '../../data/engine.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
@@ -14,6 +15,8 @@ export interface Checks {
   readonly files: { readonly parts: number; readonly rejects: number };
   /** Null: the key was not declared unique. */
   readonly unique_key: { readonly column: string } | null;
+  /** Only of a partial retry: what is taken over and its own rows are the rows of the job that is tried again. */
+  readonly whole_result?: { readonly taken: Counts; readonly own: Counts; readonly counts: Counts };
 }
 
 /**
@@ -27,17 +30,26 @@ export async function audit(job: TaskJob, storage: Storage, engine: DataEngine):
   if (pinned === null) throw new Error('a job is audited after it was pinned');
   const { parts, bound } = pinned;
   const counts = checkAccounts(parts);
-  await checkFiles(parts, storage);
+  const base = job.retry?.base ?? null;
+  const taken = base === null ? [] : [...base.parts, ...base.rejects].map(({ file }) => file);
+  await checkFiles([...taken, ...parts.flatMap(({ part, rejects }) => [part, rejects])], storage);
   const spec = job.spec as JobSpec;
   const key = spec.input.unique_key ? bound.key : null;
-  if (key !== null) await checkUnique(key, parts, storage, engine);
+  if (key !== null)
+    await checkUnique(
+      key,
+      [...(base?.parts ?? []).map(({ file }) => file), ...parts.flatMap(({ part }) => part ?? [])],
+      storage,
+      engine,
+    );
   return {
     row_accounting: { ranges: parts.length, counts },
     files: {
-      parts: parts.filter(({ part }) => part !== null).length,
-      rejects: parts.filter(({ rejects }) => rejects !== null).length,
+      parts: parts.filter(({ part }) => part !== null).length + (base?.parts.length ?? 0),
+      rejects: parts.filter(({ rejects }) => rejects !== null).length + (base?.rejects.length ?? 0),
     },
     unique_key: key === null ? null : { column: key },
+    ...(base === null ? {} : { whole_result: wholeResult(base, counts) }),
   };
 }
 
@@ -61,8 +73,14 @@ function checkAccounts(parts: readonly PartRow[]): Counts {
   return counts;
 }
 
-async function checkFiles(parts: readonly PartRow[], storage: Storage): Promise<void> {
-  for (const file of parts.flatMap(({ part, rejects }) => [part, rejects])) {
+/** The ledger has compared their sum with the rows of the job that is tried again, when the retry was planned. */
+function wholeResult(base: RetryBase, own: Counts): NonNullable<Checks['whole_result']> {
+  requireBaseBalances(base, own.read, base.counts.read + own.read);
+  return { taken: base.counts, own, counts: addCounts(base.counts, own) };
+}
+
+async function checkFiles(files: readonly (StoredFile | null)[], storage: Storage): Promise<void> {
+  for (const file of files) {
     if (file === null) continue;
     const found = await storage.stat(file.key);
     if (found?.sizeBytes === file.sizeBytes) continue;
@@ -73,12 +91,11 @@ async function checkFiles(parts: readonly PartRow[], storage: Storage): Promise<
 
 async function checkUnique(
   key: string,
-  parts: readonly PartRow[],
+  files: readonly StoredFile[],
   storage: Storage,
   engine: DataEngine,
 ): Promise<void> {
-  const keys = parts.flatMap(({ part }) => (part === null ? [] : [part.key]));
-  const paths = await Promise.all(keys.map((each) => storage.localPath(each)));
+  const paths = await Promise.all(files.map((file) => storage.localPath(file.key)));
   const duplicate = await engine.findDuplicate(paths, key);
   if (duplicate === null) return;
   throw new Failure(

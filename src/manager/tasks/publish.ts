@@ -24,8 +24,17 @@ export async function publish(
 ): Promise<PublishedInput> {
   const { pinned } = job;
   if (pinned === null) throw new Error('a job is published after it was pinned');
-  const parts = pinned.parts.flatMap(({ part }) => (part === null ? [] : [part]));
-  const sinkJob = { jobId: job.jobId, spec: job.spec as JobSpec };
+  const base = job.retry?.base ?? null;
+  const parts = [
+    ...(base?.parts ?? []).map(({ file }) => file),
+    ...pinned.parts.flatMap(({ part }) => (part === null ? [] : [part])),
+  ];
+  const replaces = job.retry?.replaces ?? null;
+  const sinkJob = {
+    jobId: job.jobId,
+    spec: job.spec as JobSpec,
+    ...(replaces === null ? {} : { replaces }),
+  };
   const published = deps.sink.publish(
     {
       ...sinkJob,
@@ -33,7 +42,10 @@ export async function publish(
       adopt: job.adopt,
       fence: lease.fence,
       parts: parts.length > 0 ? parts : [await emptyPart({ job, lease }, deps)],
-      rejects: pinned.parts.flatMap(({ rejects }) => (rejects === null ? [] : [rejects])),
+      rejects: [
+        ...(base?.rejects ?? []).map(({ file }) => file),
+        ...pinned.parts.flatMap(({ rejects }) => (rejects === null ? [] : [rejects])),
+      ],
       staging: `${job.workspace}/published`,
       manifest: deps.manifest,
     },

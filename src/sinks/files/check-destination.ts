@@ -1,11 +1,13 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Failure } from '../../core/errors.ts';
+import { MANIFEST_FILE } from '../../core/manifest.ts';
 import { fsFailure } from '../../storage/fs-failure.ts';
 import type { SinkJob } from '../sink.ts';
 import { beside, type Destination } from './destination.ts';
 import { folderContent, kindOf } from './folder-content.ts';
+import { readPublishedManifest } from './published-manifest.ts';
 
 const LONGEST_NAME_BYTES = 255;
 
@@ -46,11 +48,22 @@ export async function requireRoom(
   job: SinkJob & { adopt: boolean },
   at = to.path,
 ): Promise<void> {
-  const { mode } = job.spec.output;
+  const mode = job.replaces === undefined ? job.spec.output.mode : 'overwrite';
   const content = await folderContent(at);
   if (content.kind === 'absent' || content.kind === 'empty') return;
   if (content.kind === 'no-folder') throw unwritable(to, 'it is a file, not a folder');
   const place = { file: to.path, field: 'output.path' };
+  if (job.replaces !== undefined) {
+    const there = await readPublishedManifest(join(at, MANIFEST_FILE));
+    const by = there === null || there === 'foreign' ? null : there.jobId;
+    if (by !== job.replaces) {
+      throw new Failure(
+        'RETRY_SUPERSEDED',
+        `${to.path} no longer holds the result of ${job.replaces}${by === null ? '' : `, but that of ${by}`}.`,
+        { place, ...(by === null ? {} : { next: `Retry that one: batchwright retry ${by}` }) },
+      );
+    }
+  }
   if (mode === 'error') {
     throw new Failure('DESTINATION_EXISTS', `${to.path} exists and is not empty, and output.mode is error.`, {
       place,

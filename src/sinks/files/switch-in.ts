@@ -18,6 +18,8 @@ import { isEmptyFolder, kindOf } from './folder-content.ts';
  * - `overwrite`: the destination is renamed to `old-<job>`, the result to the destination. Between the two renames there
  *   is no destination: readers meet the old result, none for an instant, or the new one. The old one is kept.
  *
+ * A job that `replaces` another's result is switched in as with `overwrite`.
+ *
  * A process that was superseded and wakes between its check and its rename does no harm: its assembly is gone (the
  * successor has renamed it to trash), a published result cannot be renamed onto, and `old-<job>` is taken: by what was
  * replaced, or by a mark, a file with the fence, where there was nothing to replace.
@@ -29,7 +31,7 @@ export async function switchIn(
   claim: Claim,
   onStep: OnStep,
 ): Promise<void> {
-  const { mode } = job.spec.output;
+  const mode = job.replaces === undefined ? job.spec.output.mode : 'overwrite';
   if (mode === 'append' && (await kindOf(to.path)) === 'absent') {
     await mkdir(to.path);
     await syncToDisk(to.parent);

@@ -3,6 +3,7 @@ import type { PublishedInput } from '../../core/lease.ts';
 import type { ModelUse } from '../../core/model-version.ts';
 import type { JobState, TaskKind } from '../../core/states.ts';
 import type { JobRow } from './ledger.ts';
+import { takenOver } from './retry-base.ts';
 import type { Transaction } from './transaction.ts';
 
 /** The table `job`, column by column. */
@@ -53,6 +54,7 @@ export interface JobRecord {
   readonly planned_fence: number | null;
   readonly audited_fence: number | null;
   readonly published_fence: number | null;
+  readonly retry_of: string | null;
 }
 
 export function jobRecord(tx: Transaction, tenant: string, jobId: string): Promise<JobRecord | undefined> {
@@ -105,6 +107,8 @@ export async function toJobRow(tx: Transaction, job: JobRecord): Promise<JobRow>
     lastCompleteMs: job.last_complete_ms,
     createdMs: job.created_ms,
     resumes: job.resumes,
+    retryOf: job.retry_of,
+    takenOver: job.retry_of === null ? null : await takenOver(tx, job),
   };
 }
 

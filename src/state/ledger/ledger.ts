@@ -15,6 +15,7 @@ import type {
   Timings,
 } from '../../core/lease.ts';
 import type { ModelUse } from '../../core/model-version.ts';
+import type { RetryBase } from '../../core/retry.ts';
 import type { RowRange, Snapshot } from '../../core/snapshot.ts';
 import type { JobState, ShardState } from '../../core/states.ts';
 
@@ -31,6 +32,8 @@ export interface Ledger extends AsyncDisposable {
   /** Jobs of all tenants that are not in a terminal state, oldest first: what the dispatch loop works on. */
   openJobs(): Promise<JobRow[]>;
   snapshot(tenant: string, jobId: string): Promise<Snapshot | null>;
+  /** What a partial retry takes over from the job it tries again; null: nothing, or not known yet. */
+  retryBase(tenant: string, jobId: string): Promise<RetryBase | null>;
   shards(tenant: string, jobId: string): Promise<ShardRow[]>;
   /** Accepted parts with rows, in order of the snapshot. */
   parts(tenant: string, jobId: string): Promise<PartRow[]>;
@@ -80,7 +83,7 @@ export interface Ledger extends AsyncDisposable {
   ): Promise<'cancelled' | 'publishing' | 'finished' | 'unknown'>;
   /** False: no such job, or it has ended, or publish has begun (then only the publish task can end it). */
   failJob(tenant: string, jobId: string, failure: FailureReport, time: Time): Promise<boolean>;
-  /** Finished jobs whose staging may be removed: older than their time limit and not cleaned yet. */
+  /** Finished jobs whose staging may be removed: older than their time limit, not cleaned yet, and no unfinished retry needs it. */
   expired(time: Time): Promise<{ tenant: string; jobId: string }[]>;
   cleaned(tenant: string, jobId: string, time: Time): Promise<void>;
 }
@@ -116,6 +119,11 @@ export interface SubmitInput {
    */
   readonly resumeSettings: unknown;
   readonly keepStagingMs: number;
+  /**
+   * The job that is tried again: it has to have ended, and, where its files are taken over, to have them still. Absent:
+   * the job is no retry. Fails with JOB_NOT_FOUND, JOB_UNFINISHED, RETRY_EXPIRED.
+   */
+  readonly retryOf?: { readonly jobId: string; readonly takesOver: boolean };
   readonly time: Time;
 }
 
@@ -171,6 +179,10 @@ export interface JobRow {
   readonly lastCompleteMs: number | null;
   readonly createdMs: number;
   readonly resumes: number;
+  /** The job that this one tries again. */
+  readonly retryOf: string | null;
+  /** Rows that it takes over from there, beside its own; null: none. */
+  readonly takenOver: Counts | null;
 }
 
 export interface ShardRow {
@@ -202,6 +214,8 @@ export interface PlanInput {
   readonly snapshot: Snapshot;
   readonly bound: unknown;
   readonly shards: readonly RowRange[];
+  /** Of a partial retry. Refused (ACCOUNTING) unless it and the shards' rows are the rows of the job that is tried again. */
+  readonly base?: RetryBase;
 }
 
 export interface ClaimInput {

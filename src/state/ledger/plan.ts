@@ -1,9 +1,9 @@
 import { Failure } from '../../core/errors.ts';
-import { rejectLimit } from '../../core/failure-rules.ts';
 import type { TaskRef } from '../../core/lease.ts';
 import { existingJob, jobRecord } from './job-record.ts';
 import type { PlanInput, Time } from './ledger.ts';
 import { moveJob } from './move-job.ts';
+import { ownRejectLimit, storeBase } from './retry-base.ts';
 import { insertReadyShard } from './shard-record.ts';
 import { exactlyOne, type Transaction } from './transaction.ts';
 
@@ -24,6 +24,7 @@ export async function plan(
 
   const rows = tiledRows(input);
   await storeSnapshot(tx, lease, input);
+  if (input.base !== undefined) await storeBase(tx, lease, input.base, rows);
   for (const [shardId, range] of input.shards.entries()) {
     await insertReadyShard(tx, {
       tenant: lease.tenant,
@@ -43,7 +44,7 @@ export async function plan(
         WHERE tenant = ? AND job_id = ? AND task_fence = ? AND task_kind = 'pin'`,
       JSON.stringify(input.bound),
       rows,
-      rejectLimit(JSON.parse(job.error_budget), rows),
+      ownRejectLimit(JSON.parse(job.error_budget), rows, input.base?.counts ?? null),
       input.shards.length,
       input.shards.length,
       lease.fence,

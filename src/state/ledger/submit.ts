@@ -1,11 +1,11 @@
 import { Failure } from '../../core/errors.ts';
-import { rejectLimit } from '../../core/failure-rules.ts';
 import { type ModelUse, versionText } from '../../core/model-version.ts';
 import { overBudget } from './error-budget.ts';
-import { existingJob, isPublishing, type JobRecord, modelUse, toJobRow } from './job-record.ts';
+import { existingJob, isPublishing, type JobRecord, jobRecord, modelUse, toJobRow } from './job-record.ts';
 import type { SubmitInput, SubmitOutcome } from './ledger.ts';
 import { moveJob } from './move-job.ts';
 import { recordEvent } from './record-event.ts';
+import { ownRejectLimit, takenOver } from './retry-base.ts';
 import { exactlyOne, type Transaction } from './transaction.ts';
 
 /** The same submission again (same job id, its reply was lost) is answered 'created' again. */
@@ -37,11 +37,12 @@ async function create(tx: Transaction, input: SubmitInput): Promise<SubmitOutcom
       next: 'Submit under a new job id.',
     });
   }
+  if (input.retryOf !== undefined) await requireRetryable(tx, input.tenant, input.retryOf);
   const { nowMs } = input.time;
   await tx.run(
     `INSERT INTO job (tenant, job_id, name, owner, state, identity, destination, spec, model_sha256, retry_count, error_budget,
-                      keep_staging_ms, state_times, created_ms)
-     VALUES (?, ?, ?, ?, 'submitted', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                      keep_staging_ms, state_times, created_ms, retry_of)
+     VALUES (?, ?, ?, ?, 'submitted', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     input.tenant,
     input.jobId,
     input.name,
@@ -55,11 +56,30 @@ async function create(tx: Transaction, input: SubmitInput): Promise<SubmitOutcom
     input.keepStagingMs,
     JSON.stringify({ submitted: nowMs }),
     nowMs,
+    input.retryOf?.jobId ?? null,
   );
   if (input.model !== null) await useModel(tx, input, input.model);
   const job = await existingJob(tx, input.tenant, input.jobId);
   await recordEvent(tx, job, 'job.submitted', { name: input.name }, nowMs);
   return { kind: 'created', job: await toJobRow(tx, job) };
+}
+
+/** In the transaction that makes the retry: from there on the files are kept for it. */
+async function requireRetryable(
+  tx: Transaction,
+  tenant: string,
+  { jobId, takesOver }: NonNullable<SubmitInput['retryOf']>,
+): Promise<void> {
+  const parent = await jobRecord(tx, tenant, jobId);
+  if (parent === undefined)
+    throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
+  if (parent.ended_ms === null) {
+    throw new Failure('JOB_UNFINISHED', `Job ${jobId} is ${parent.state}: it can be gone on with.`, {
+      next: `batchwright resume ${jobId}`,
+    });
+  }
+  if (takesOver && parent.cleaned_ms !== null)
+    throw new Failure('RETRY_EXPIRED', `The parts of job ${jobId} were kept for their time and are removed.`);
 }
 
 /** A version that was removed since it was looked up is refused: its bytes may be gone already. */
@@ -93,7 +113,10 @@ async function resume(tx: Transaction, job: JobRecord, input: SubmitInput): Prom
       `The unfinished job ${job.job_id} was started with ${was}; now the model is ${is}.`,
     );
   }
-  const limit = job.total_rows === null ? null : rejectLimit(input.errorBudget, job.total_rows);
+  const limit =
+    job.total_rows === null
+      ? null
+      : ownRejectLimit(input.errorBudget, job.total_rows, await takenOver(tx, job));
   const spec = { ...JSON.parse(job.spec), ...(input.resumeSettings as object | null) };
   exactlyOne(
     await tx.run(

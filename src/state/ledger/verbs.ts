@@ -19,6 +19,7 @@ import { release } from './release.ts';
 import { renew } from './renew.ts';
 import { renewTask } from './renew-task.ts';
 import { cleaned, expired } from './retention.ts';
+import { retryBase } from './retry-base.ts';
 import { split } from './split.ts';
 import { submit } from './submit.ts';
 import { suspect } from './suspect.ts';
@@ -42,6 +43,7 @@ export const LEDGER_VERBS: Verbs = {
   jobs,
   openJobs,
   snapshot,
+  retryBase,
   shards,
   parts,
   events,
