@@ -221,7 +221,10 @@ CREATE INDEX uncleaned_jobs ON job (ended_ms) WHERE ended_ms IS NOT NULL AND cle
 
 CREATE INDEX unfinished_jobs ON job (created_ms, job_id) WHERE ended_ms IS NULL;
 
-CREATE TRIGGER retry_of_a_job_is_immutable BEFORE UPDATE OF retry_of ON job
+CREATE TRIGGER retry_of_a_finished_job_is_immutable BEFORE UPDATE OF retry_of ON job WHEN OLD.ended_ms IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a finished job never changes'); END;
+
+CREATE TRIGGER retry_of_a_job_is_immutable BEFORE UPDATE OF retry_of ON job WHEN OLD.ended_ms IS NULL
 BEGIN SELECT RAISE(ABORT, 'what a job tries again never changes'); END;
 
 CREATE TRIGGER task_fence_never_falls BEFORE UPDATE OF task_fence ON job WHEN NEW.task_fence < OLD.task_fence

@@ -4,8 +4,11 @@ ALTER TABLE job ADD COLUMN retry_of TEXT;
 
 CREATE INDEX jobs_by_retry ON job (tenant, retry_of) WHERE retry_of IS NOT NULL;
 
-CREATE TRIGGER retry_of_a_job_is_immutable BEFORE UPDATE OF retry_of ON job
+CREATE TRIGGER retry_of_a_job_is_immutable BEFORE UPDATE OF retry_of ON job WHEN OLD.ended_ms IS NULL
 BEGIN SELECT RAISE(ABORT, 'what a job tries again never changes'); END;
+
+CREATE TRIGGER retry_of_a_finished_job_is_immutable BEFORE UPDATE OF retry_of ON job WHEN OLD.ended_ms IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a finished job never changes'); END;
 
 CREATE TABLE retry_base (
   tenant        TEXT    NOT NULL,
