@@ -43,7 +43,7 @@ function offered(...words: string[]): string[] {
 }
 
 test('bash offers commands, options, choices, codes and topics of help', () => {
-  expect(offered('re')).toEqual(['resume', 'results', 'rejects']);
+  expect(offered('re')).toEqual(['resume', 'retry', 'results', 'rejects']);
   expect(offered('run', '--error')).toEqual(['--error-budget']);
   expect(offered('run', '--mode', '')).toEqual(['error', 'overwrite', 'append']);
   expect(offered('rejects', '--code', 'NULL_')).toEqual(['NULL_FEATURE', 'NULL_KEY']);

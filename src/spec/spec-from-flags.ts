@@ -45,14 +45,16 @@ export function jobSpecFromFlags(
 /** The kind of input that all its paths name by their endings; else Parquet. */
 function sourceOf(paths: FlagValues[string]): string {
   const kinds = new Set(
-    [paths]
-      .flat()
-      .map((path) => /\.(csv|jsonl|ndjson)(\.(gz|zst))?$/i.exec(String(path))?.[1]?.toLowerCase()),
+    [paths].flat().map((path) => KINDS.find(([ending]) => ending.test(String(path)))?.[1]),
   );
   const [kind] = kinds;
-  if (kinds.size !== 1 || kind === undefined) return 'parquet';
-  return kind === 'ndjson' ? 'jsonl' : kind;
+  return kinds.size === 1 && kind !== undefined ? kind : 'parquet';
 }
+
+const KINDS: readonly (readonly [ending: RegExp, kind: string])[] = [
+  [/\.csv(\.(gz|zst))?$/i, 'csv'],
+  [/\.(jsonl|ndjson)(\.(gz|zst))?$/i, 'jsonl'],
+];
 
 type Mapping = Record<string, unknown>;
 

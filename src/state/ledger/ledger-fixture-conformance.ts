@@ -45,7 +45,7 @@ export function planOf(...cuts: number[]): PlanInput {
       columns: [{ name: 'id', type: 'BIGINT', neverNull: true }],
       rows,
     },
-    bound: { model: 'bound' },
+    bound: { binding: { inputs: [], outputs: [] } },
     shards: cuts.map((end, index) => ({ start: index === 0 ? 0 : (cuts[index - 1] as number), end })),
   };
 }

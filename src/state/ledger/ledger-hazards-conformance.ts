@@ -52,7 +52,7 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
         },
         firstClaimMs: 1_000_005,
         lastCompleteMs: 1_000_008,
-        bound: { model: 'bound' },
+        bound: { binding: { inputs: [], outputs: [] } },
         checks: { ok: true },
         published: PUBLISHED,
         retries: 0,
