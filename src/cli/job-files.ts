@@ -4,6 +4,7 @@ import { isTerminal } from '../core/states.ts';
 import type { JobDetail } from '../core/wire.ts';
 import type { RejectFile } from '../data/reject-groups.ts';
 import { type PublishedResult, publishedResults } from './published-result.ts';
+import { oneLine } from './visible-text.ts';
 
 /** Where the rejects of a job lie and what their columns are. */
 export interface JobRejects {
@@ -33,10 +34,12 @@ export function rejectsOf({ job, input, staged_rejects: staged }: JobDetail): Jo
 export function resultOf({ job }: JobDetail): PublishedResult {
   if (job.output.published === null) {
     const how = isTerminal(job.status)
-      ? `${job.job_id} is ${job.status}: it has published nothing.`
+      ? `${job.job_id} ${job.status === 'failed' ? 'has failed' : 'was cancelled'} and published nothing.`
       : `${job.job_id} is ${job.status}: nothing is published before all of it is.`;
     throw new Failure('JOB_UNFINISHED', how, {
-      next: isTerminal(job.status) ? `batchwright show ${job.job_id}` : `batchwright resume ${job.job_id}`,
+      next: isTerminal(job.status)
+        ? `Why: batchwright show ${job.job_id}. An earlier result: batchwright results ${oneLine(job.output.location)}`
+        : `batchwright resume ${job.job_id}`,
     });
   }
   const result = publishedBy(job.job_id, job.output.published.location);

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Failure } from '../core/errors.ts';
+import { type FlagValues, JOB_FLAGS } from '../spec/flags.ts';
 import type { JobFile } from '../spec/spec-from-flags.ts';
 import { didYouMean } from '../storage/similar-file.ts';
 
@@ -22,6 +23,17 @@ export function readJobFile(path: string): JobFile {
       cause: error,
     });
   }
+}
+
+/** Nothing was said at all: fails with USAGE, and says how to begin. */
+export function requireJob(jobFile: string | undefined, flags: FlagValues): void {
+  const given = JOB_FLAGS.some(({ flag }) => flags[flag] !== undefined && flags[flag] !== false);
+  if (jobFile !== undefined || given) return;
+  throw new Failure('USAGE', 'There is no job file, and there are no flags that make up for one.', {
+    next: existsSync('job.yaml')
+      ? 'Did you mean: batchwright run job.yaml'
+      : "batchwright run job.yaml; to have one written: batchwright init --model m.onnx --input 'in/*.csv'",
+  });
 }
 
 /** The SQL that `input.transform` names by its file. Throws what reading it throws. */

@@ -56,7 +56,10 @@ export function createJobService({ ledger, clock, changes, running, settings }: 
             ? null
             : {
                 files: snapshot.files.length,
-                size_bytes: snapshot.files.reduce((sum, { identity }) => sum + identity.sizeBytes, 0),
+                size_bytes: snapshot.files.reduce(
+                  (sum, { identity, original }) => sum + (original?.sizeBytes ?? identity.sizeBytes),
+                  0,
+                ),
                 columns: snapshot.columns,
                 key: bound?.key ?? null,
               },

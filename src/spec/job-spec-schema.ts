@@ -95,7 +95,7 @@ const plainInputSchema = z.strictObject({
     .meta({
       is: 'a condition over the columns, at most 10000 characters long',
       description:
-        'Score only rows for which this SQL condition is true; the others are counted as filtered. Comparisons, arithmetic and the functions listed below.',
+        'Score only rows for which this SQL condition is true; the others are counted as filtered. Comparisons, arithmetic, and the functions that docs/job-specification.md lists.',
     }),
   columns: columnList(1).exactOptional().meta({
     is: 'a list of names of columns, each once',

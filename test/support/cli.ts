@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** From source, as in development. */
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 /** As it is published; `npm run build` makes it. */
-export const COMPILED = fileURLToPath(new URL('../../bin/batchwright.js', import.meta.url));
+export const COMPILED = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export interface CliResult {
   readonly code: number | null;

@@ -214,7 +214,7 @@ function problems({ problems: all }: CheckResult): string {
 }
 
 function verdict({ ready, problems: all }: CheckResult, runCommand: string): string {
-  if (ready) return `${paint('good', 'Ready.')} Nothing was written. Start it with: ${runCommand}`;
+  if (ready) return `${paint('good', 'Ready.')} Nothing was written. Start it with:\n  ${runCommand}`;
   const what = all.length === 1 ? 'the problem' : 'the problems';
   return `${paint('bad', 'Not ready.')} Nothing was written. Settle ${what} above, then check again.`;
 }

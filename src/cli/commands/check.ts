@@ -7,7 +7,7 @@ import { examples, withHelp } from '../help.ts';
 import { INTERRUPTED } from '../interrupts.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
 import type { Output } from '../output.ts';
-import { readJobFile } from '../read-job-file.ts';
+import { readJobFile, readSqlFile, requireJob } from '../read-job-file.ts';
 
 interface CheckFlags extends StateOptions {
   readonly fresh: boolean;
@@ -77,9 +77,10 @@ async function check(
   { state, fresh, adopt, sample, full }: CheckFlags,
   output: Output,
 ): Promise<number> {
+  requireJob(jobFile, flags);
   const { jobSpecFromFlags } = await import('../../spec/spec-from-flags.ts');
   const file = jobFile === undefined ? undefined : readJobFile(jobFile);
-  const spec = jobSpecFromFlags(flags, process.cwd(), file);
+  const spec = jobSpecFromFlags(flags, process.cwd(), file, readSqlFile);
   const { checkJob } = await import('../check/check-job.ts');
   const { checkReport } = await import('../check/check-report.ts');
   const { scratchFolder } = await import('../scratch-folder.ts');
@@ -97,7 +98,7 @@ async function check(
     const doing = (what: string) => output.detail(`${what} ...`);
     const options = { state, fresh, adopt, sample, full, scratch: scratch.path, doing };
     const result = await checkJob(spec, options, stop.signal);
-    output.result(checkReport(result, runLine(jobFile)), result);
+    output.result(checkReport(result, runLine(process.argv.slice(2))), result);
     const [first] = result.problems;
     return first === undefined ? 0 : exitCodeOf(failureFromReport(first).code);
   } finally {
@@ -107,9 +108,14 @@ async function check(
   }
 }
 
-/** With a file: the command. Without: what to put in place of the word. */
-function runLine(jobFile: string | undefined): string {
-  return jobFile === undefined
-    ? 'the same line with `run` in place of `check`'
-    : `batchwright run ${/[^\w./-]/.test(jobFile) ? `'${jobFile}'` : jobFile}`;
+/** The same command line, for `run`. */
+function runLine(args: readonly string[]): string {
+  const kept: string[] = [];
+  for (let at = 0; at < args.length; at += 1) {
+    const arg = args[at] ?? '';
+    if (/^(check|--full|--json|--sample=.*)$/.test(arg)) continue;
+    if (arg === '--sample') at += 1;
+    else kept.push(/^[\w./:@%=,+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`);
+  }
+  return ['batchwright run', ...kept].join(' ');
 }

@@ -5,7 +5,7 @@ import { followJob } from '../follow-job.ts';
 import { examples, withHelp } from '../help.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
 import type { Output } from '../output.ts';
-import { readJobFile, readSqlFile } from '../read-job-file.ts';
+import { readJobFile, readSqlFile, requireJob } from '../read-job-file.ts';
 import { systemRandom } from '../system-ports.ts';
 
 interface RunFlags extends StateOptions {
@@ -64,6 +64,7 @@ async function run(
   { state, fresh, adopt }: RunFlags,
   output: Output,
 ): Promise<number> {
+  requireJob(jobFile, flags);
   // The schema is loaded by those who need it, not by `--help`.
   const { jobSpecFromFlags } = await import('../../spec/spec-from-flags.ts');
   const spec = jobSpecFromFlags(
