@@ -14,17 +14,11 @@ import {
   START,
 } from '../src/state/ledger/ledger-fixture-conformance.ts';
 import { openLedger } from '../src/state/sqlite/open-ledger.ts';
-import {
-  attrGraph,
-  attrInt,
-  buildModel,
-  identityModel,
-  node,
-  tensor,
-  type ValueSpec,
-} from './onnx-builder.ts';
+import { identityModel } from './onnx-builder.ts';
 import type { RunningCli } from './support/cli.ts';
+import { familyOf } from './support/family-of.ts';
 import { sql } from './support/parquet.ts';
+import { slowModel } from './support/slow-model.ts';
 import {
   besideOf,
   eventOf,
@@ -46,42 +40,14 @@ const shop = workshop('interrupted', {
 });
 afterAll(() => shop.remove());
 
-/** x [N] int64 -> y [N] float32 = x, after so many turns of a loop, whatever N is. */
-function slowModel(turns: number): Uint8Array {
-  const scalar = (name: string, type: 'int64' | 'bool'): ValueSpec => ({ name, type, shape: [] });
-  const body = {
-    inputs: [scalar('turn', 'int64'), scalar('goOn', 'bool'), scalar('before', 'int64')],
-    outputs: [scalar('goOnStill', 'bool'), scalar('after', 'int64')],
-    nodes: [node('Identity', ['goOn'], ['goOnStill']), node('Add', ['before', 'turn'], ['after'])],
-  };
-  return buildModel({
-    inputs: [{ name: 'x', type: 'int64', shape: ['N'] }],
-    outputs: [{ name: 'y', type: 'float32', shape: ['N'] }],
-    initializers: [
-      tensor('turns', 'int64', [], BigInt64Array.of(BigInt(turns))),
-      tensor('zero', 'int64', [], BigInt64Array.of(0n)),
-      tensor('true', 'bool', [], Uint8Array.of(1)),
-    ],
-    nodes: [
-      node('Loop', ['turns', 'true', 'zero'], ['sum'], [attrGraph('body', body)]),
-      node('Mul', ['sum', 'zero'], ['nothing']),
-      node('Add', ['x', 'nothing'], ['result']),
-      node('Cast', ['result'], ['y'], [attrInt('to', 1)]),
-    ],
-  });
-}
-
 /** A bench with an input of `ROWS` rows and a model of which each batch takes a few tenths of a second. */
 async function slowBench(name: string) {
   const bench = shop.bench(name);
   mkdirSync(join(bench.folder, 'in'));
   await writeRows(join(bench.folder, 'in/a.parquet'), 0);
-  writeFileSync(join(bench.folder, 'm.onnx'), slowModel(SLOW_TURNS));
+  writeFileSync(join(bench.folder, 'm.onnx'), slowModel(200_000));
   return bench;
 }
-
-/** Measured: 1,000,000 turns take about 0.6 s. */
-const SLOW_TURNS = 200_000;
 
 async function writeRows(path: string, from: number): Promise<void> {
   await sql(
@@ -90,12 +56,6 @@ async function writeRows(path: string, from: number): Promise<void> {
 }
 
 const scoring = ({ job }: { job?: JobStatus }) => job?.status === 'running' && job.shards.leased > 0;
-
-/** A process and all that came from it. */
-function familyOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
-  return [pid, ...children.flatMap((child) => familyOf(Number(child)))];
-}
 
 /** Resolves when the command has said it on standard error; fails when it ends before. */
 function saying(running: RunningCli, what: RegExp): Promise<void> {
@@ -175,7 +135,7 @@ describe('an unfinished job', () => {
   test.concurrent('Ctrl-C twice ends at once with 130, in the middle of a batch, and no child lives on', async () => {
     const bench = await slowBench('ctrl-c-twice');
     // One batch outlasts the test: a polite end would wait for it.
-    writeFileSync(join(bench.folder, 'm.onnx'), slowModel(1_000 * SLOW_TURNS));
+    writeFileSync(join(bench.folder, 'm.onnx'), slowModel(200_000_000));
     const running = bench.start({ json: null, 'batch-timeout-seconds': '3600' });
     await saying(running, /running .*1 worker/);
     const children = childrenOf(running.child.pid ?? 0);
@@ -205,7 +165,7 @@ describe('an unfinished job', () => {
     writeFileSync(model, identityModel('int64'));
     const changed = await bench.cli(['resume', '--json', '--state', 'state']);
     expectRefused(changed, { exit: 6, code: 'MODEL_CHANGED', names: [model, '--fresh'] });
-    writeFileSync(model, slowModel(SLOW_TURNS));
+    writeFileSync(model, slowModel(200_000));
 
     const id = job?.job_id ?? '';
     const resumed = await bench.cli(['resume', '--json', '--state', 'state', id.slice(0, 10)]);
@@ -229,7 +189,7 @@ describe('an unfinished job', () => {
     const model = join(bench.folder, 'm.onnx');
     writeFileSync(model, identityModel('int64'));
     expectRefused(await bench.run({}), { exit: 6, code: 'MODEL_CHANGED', names: [model, '--fresh'] });
-    writeFileSync(model, slowModel(SLOW_TURNS));
+    writeFileSync(model, slowModel(200_000));
     const added = join(bench.folder, 'in/b.parquet');
     await writeRows(added, ROWS);
     expectRefused(await bench.run({}), { exit: 6, code: 'SOURCE_CHANGED', names: [added, '--fresh'] });

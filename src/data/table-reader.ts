@@ -147,8 +147,10 @@ function readerSql({ paths, columns, stored }: TableSource): string {
     return `read_csv(${files}, header = true, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false,
       hive_partitioning = false, ${stored === null ? 'all_varchar = true' : `auto_detect = false, ${typed(stored)}`})`;
   if (kind === 'jsonl') {
-    const asText = (columns ?? []).map((column) => ({ name: column.stored, type: 'VARCHAR' }));
-    return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, ${typed(stored ?? asText)})`;
+    const named = stored ?? columns?.map((column) => ({ name: column.stored, type: 'VARCHAR' }));
+    // Every line names every column: the first one tells which there are.
+    const described = named === undefined ? 'sample_size = 1' : typed(named);
+    return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, ${described})`;
   }
   return `read_parquet(${files}, hive_partitioning = false)`;
 }
