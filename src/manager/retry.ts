@@ -67,12 +67,17 @@ export async function retry(request: RetryRequest, deps: ManagerDeps): Promise<S
   );
 }
 
-/** The job that was named; or, if that is an unfinished retry, the job that it tries again. */
-async function parentOf({ tenant, jobId }: RetryRequest, { ledger }: ManagerDeps): Promise<JobRow> {
+/** The job that was named; or, if that is a retry that is unfinished or took nothing over, the job that it tries again. */
+async function parentOf(request: RetryRequest, deps: ManagerDeps): Promise<JobRow> {
+  const { tenant, jobId } = request;
+  const { ledger } = deps;
   const job = await ledger.job(tenant, jobId);
   if (job === null)
     throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
-  if (isTerminal(job.state)) return job;
+  const tookNothing = job.bound === null && (job.spec as StoredSpec).retry?.mode === 'partial';
+  if (isTerminal(job.state)) {
+    return tookNothing && job.retryOf !== null ? parentOf({ ...request, jobId: job.retryOf }, deps) : job;
+  }
   const parent = job.retryOf === null ? null : await ledger.job(tenant, job.retryOf);
   if (parent !== null) return parent;
   throw new Failure('JOB_UNFINISHED', `Job ${jobId} is ${job.state}: it can be gone on with.`, {

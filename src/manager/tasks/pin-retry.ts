@@ -304,10 +304,24 @@ async function readRepaired(
         declaredType(type) === type && !(source === 'csv' && type.endsWith('[]')) ? [[name, type]] : [],
       ),
     );
-    const snapshot = await sources[source].pin(
-      { ...parquetAt(path), source, ...(source === 'parquet' ? {} : { types }) },
-      { ...deps, workspace: `${rowsFolder}/repaired-${index}`, signal },
-    );
+    const snapshot = await sources[source]
+      .pin(
+        { ...parquetAt(path), source, ...(source === 'parquet' ? {} : { types }) },
+        { ...deps, workspace: `${rowsFolder}/repaired-${index}`, signal },
+      )
+      .catch((error: unknown) => {
+        if (!(error instanceof Failure) || error.code !== 'COLUMN_MISSING') throw error;
+        // Its own words are about `input.types`, which nobody wrote here.
+        throw new Failure(
+          'COLUMN_MISSING',
+          `${path} has not all columns of the input: ${Object.keys(types).join(', ')}.`,
+          {
+            place: { file: path },
+            next: 'Keep all columns of the input that `batchwright rejects` has exported.',
+            cause: error,
+          },
+        );
+      });
     const [file] = snapshot.files;
     if (file === undefined) throw new Error('a repaired file was not found');
     const { original, identity } = file;
@@ -320,7 +334,7 @@ async function readRepaired(
     const local = await deps.storage.localPath(file.key);
     if (original !== undefined && original.malformed > 0) {
       const first = await deps.engine.firstMalformed(local);
-      throw new Failure('ROW_MALFORMED', `Line ${first.line} of ${path} ${first.problem}.`, {
+      throw new Failure('SOURCE_CORRUPT', `Line ${first.line} of ${path} ${first.problem}.`, {
         place: { file: path, line: first.line },
         next: 'Correct the line, and retry again.',
       });

@@ -120,6 +120,26 @@ export function ledgerHazardsConformance(open: () => Promise<Ledger>): void {
       await ledger.cleaned('default', 'job-1', later(START, 5_000));
       expect(await ledger.expired(later(START, 6_000))).toEqual([]);
     });
+
+    test('staging of a job stays while a retry of it is unfinished, and is taken over no more once it is removed', async () => {
+      await using ledger = await open();
+      await runningJob(ledger, [10], { keepStagingMs: 5_000 });
+      await ledger.cancel('default', 'job-1', START);
+      const retryOf = { jobId: 'job-1', takesOver: true };
+      const due = later(START, 5_000);
+      await ledger.submit(
+        submission({ jobId: 'job-2', identity: 'again', retryOf, keepStagingMs: 60_000, time: START }),
+      );
+      expect(await ledger.expired(due)).toEqual([]);
+      await ledger.cancel('default', 'job-2', START);
+      expect(await ledger.expired(due)).toEqual([{ tenant: 'default', jobId: 'job-1' }]);
+      await ledger.cleaned('default', 'job-1', due);
+      const late = submission({ jobId: 'job-3', identity: 'late', retryOf, time: due });
+      await expect(ledger.submit(late)).rejects.toThrow(/are removed/);
+      expect(await ledger.job('default', 'job-3')).toBeNull();
+      const complete = { ...late, retryOf: { ...retryOf, takesOver: false } };
+      expect((await ledger.submit(complete)).kind).toBe('created');
+    });
   });
 
   describe('submitting', () => {
