@@ -144,3 +144,13 @@ test.concurrent('nothing was rejected, and what was appended: refused by name', 
     names: ['appended', 'input of their own'],
   });
 });
+
+test.concurrent('no key, and a column named as the place is: its repair is refused, as it could be of another row', async () => {
+  const bench = await scored('place', { key: null }, 'source_row,x\n1,\n0,5\n');
+  writeFileSync(join(bench.folder, 'r.csv'), 'source_file,source_row,x\nin.csv,0,5\n');
+  expectRefused(await retry(bench, ['latest', '--repaired', 'r.csv']), {
+    exit: 2,
+    code: 'RETRY_UNSUPPORTED',
+    names: ['source_row', 'Correct the input'],
+  });
+});

@@ -46,7 +46,7 @@ const FORMAT = 'FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880, USE_T
  * place of the reject with its key; of a malformed one, which has none, by the file and line it was read from.
  *
  * Fails with COLUMN_MISSING and COLUMN_TYPE (a repaired file does not fit the input's columns), RETRY_KEY_UNKNOWN,
- * RETRY_KEY_SCORED, RETRY_KEY_DUPLICATE.
+ * RETRY_KEY_SCORED, RETRY_KEY_DUPLICATE, RETRY_UNSUPPORTED (a column has the name of the place that is the key).
  */
 export async function retryRows(connection: Connection, request: RetryRowsRequest): Promise<RetryRows> {
   const { rejects, rowsTo, carriedTo, repaired } = request;
@@ -212,6 +212,14 @@ async function repairedSql(
   at: number,
   { columns, key }: RetryRowsRequest,
 ): Promise<RepairedSql> {
+  const clash = key === null ? columns.find(({ name }) => /^source_(file|row)$/i.test(name)) : undefined;
+  if (clash !== undefined) {
+    throw new Failure(
+      'RETRY_UNSUPPORTED',
+      `The input has a column "${clash.name}", and no key column: a repaired record cannot be told by its place.`,
+      { place: { field: clash.name }, next: 'Correct the input itself, and run the job again.' },
+    );
+  }
   const own = await columnsOf(connection, path);
   const ownColumns = [...own].map(([name, type]) => ({ name, type, neverNull: false }));
   const find = (name: string): { name: string; type: string } => {

@@ -36,7 +36,7 @@ export interface PinnedRetry {
  * second name in its workspace. From there on it needs neither the parent's files nor the repaired ones. The model and what feeds
  * it are those that the parent pinned.
  *
- * Fails with RETRY_EXPIRED, RETRY_KEY_*, COLUMN_MISSING, COLUMN_TYPE, SOURCE_*, ERROR_BUDGET_EXCEEDED, RETRY_NOTHING.
+ * Fails with RETRY_EXPIRED, RETRY_KEY_*, RETRY_UNSUPPORTED, COLUMN_MISSING, COLUMN_TYPE, SOURCE_*, ERROR_BUDGET_EXCEEDED, RETRY_NOTHING.
  */
 export async function pinRetry(
   { job, lease: { fence } }: TaskWork,
