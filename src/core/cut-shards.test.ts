@@ -71,3 +71,8 @@ test('thousands of tiny files are gathered into few shards', () => {
     4,
   );
 });
+
+test('a row group that goes on just beyond the limit does not draw a shard past it', () => {
+  const snapshot = snapshotOf([[50_000, 65_000, 50_000]]);
+  expect(cutShards(snapshot, { workers: 1, outputBytesPerRow: 4, limit: 112_500 }).at(-1)?.end).toBe(112_500);
+});

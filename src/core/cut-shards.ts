@@ -33,7 +33,7 @@ export function cutShards(snapshot: Snapshot, settings: CutSettings): RowRange[]
   const fine = Math.max(MIN_ROWS, Math.round(coarse / 8));
   const tail = settings.workers > 1 ? rows - Math.max(coarse, Math.round(rows / 10)) : rows;
 
-  const borders = rowGroupBorders(snapshot);
+  const borders = rowGroupBorders(snapshot).filter((border) => border < rows);
   const shards: RowRange[] = [];
   let start = 0;
   let nextBorder = 0;
