@@ -250,17 +250,20 @@ function rejectFeed(rejects: readonly RejectedRow[], segments: readonly ShardSeg
       const some = rejects.slice(at, at + 10_000);
       if (some.length === 0) return 0;
       at += some.length;
-      const places = some.map(({ rowNumber }) => place(rowNumber - base, 1));
+      const places = some.map(({ rowNumber }) => {
+        const { seg, off } = place(rowNumber - base, 1);
+        return { seg: seg[0] as number, off: off[0] as number };
+      });
       piece.begin(some.length);
       piece.fixed(
         0,
         0,
-        Int32Array.from(places, ({ seg }) => seg[0] as number),
+        Int32Array.from(places, ({ seg }) => seg),
       );
       piece.fixed(
         1,
         0,
-        Int32Array.from(places, ({ off }) => off[0] as number),
+        Int32Array.from(places, ({ off }) => off),
       );
       piece.text(
         2,

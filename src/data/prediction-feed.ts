@@ -106,21 +106,23 @@ function write(piece: PieceWriter, column: number, at: number, values: Values): 
   else piece.fixed(column, at, values);
 }
 
-/** Segment and place in it of consecutive rows of the range. */
+/** Segment and place in it of consecutive rows of the range; both arrays are valid until the next call. */
 export function placer(
   segments: readonly ShardSegment[],
 ): (row: number, count: number) => { seg: Int32Array; off: Int32Array } {
   const starts = [0];
   for (const { start, end } of segments) starts.push((starts.at(-1) as number) + end - start);
   let segment = 0;
+  let room = { seg: new Int32Array(), off: new Int32Array() };
   return (row, count) => {
-    const seg = new Int32Array(count);
-    const off = new Int32Array(count);
+    if (room.off.length < count) room = { seg: new Int32Array(count), off: new Int32Array(count) };
+    const seg = room.seg.subarray(0, count);
+    const off = room.off.subarray(0, count);
     for (let at = 0; at < count; ) {
       while ((starts[segment + 1] as number) <= row + at) segment += 1;
       const end = Math.min(count, (starts[segment + 1] as number) - row);
       const start = row - (starts[segment] as number);
-      if (segment > 0) seg.fill(segment, at, end);
+      seg.fill(segment, at, end);
       for (; at < end; at += 1) off[at] = start + at;
     }
     return { seg, off };
