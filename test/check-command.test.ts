@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -256,6 +264,44 @@ test.concurrent('a destination that is a file', async () => {
   const bench = shop.bench('file');
   writeFileSync(bench.out, 'mine');
   expect((await check(bench, ...READY)).codes).toEqual(['DESTINATION_UNWRITABLE']);
+});
+
+describe('a destination that a later run would read as its input', () => {
+  test.concurrent('of the rows', async () => {
+    const bench = shop.bench('overlap');
+    mkdirSync(join(bench.folder, 'in'));
+    copyFileSync(join(shop.home, 'in.parquet'), join(bench.folder, 'in', 'a.parquet'));
+    const flags = ['--model', '../linear.onnx', '--input', 'in/', '--output', 'in/scores', '--key', 'id'];
+    const { codes, result } = await check(bench, ...flags, '--features', 'a,b');
+    expect(codes).toEqual(['DESTINATION_IN_INPUT']);
+    expect(result.output.usable).toBe(false);
+  });
+
+  test.concurrent('of a side input', async () => {
+    const bench = shop.bench('overlap-side');
+    mkdirSync(join(bench.folder, 'rates'));
+    await sql(
+      `COPY (SELECT i AS id, 1::FLOAT AS rate FROM range(${ROWS}) t(i)) TO '${bench.folder}/rates/r.parquet' (FORMAT parquet)`,
+    );
+    const job = {
+      model_id: '../linear.onnx',
+      input: {
+        source: 'parquet',
+        path: '../in.parquet',
+        key: 'id',
+        features: ['a', 'rate'],
+        side_inputs: { rates: { source: 'parquet', path: 'rates/', join: { on: { id: 'id' } } } },
+      },
+      output: { destination: 'parquet', path: 'rates/scores' },
+    };
+    writeFileSync(join(bench.folder, 'job.json'), JSON.stringify(job));
+    const before = treeOf(bench.folder);
+    const done = await bench.cli(['check', 'job.json', '--json', '--state', 'state', '--sample', '10']);
+    expect(treeOf(bench.folder)).toEqual(before);
+    const { codes, result } = answerOf(done);
+    expect(codes).toEqual(['DESTINATION_IN_INPUT']);
+    expect(result.output.usable).toBe(false);
+  });
 });
 
 test.concurrent('for people: at most 80 columns, with the next step at the end', async () => {

@@ -5,22 +5,17 @@ import { isProvablyDead, processIdentity } from '../compute/local/process-identi
 import { createServer } from '../http/server.ts';
 import { createChanges } from '../manager/changes.ts';
 import { createManager } from '../manager/manager.ts';
-import { findModel } from '../manager/models.ts';
 import { createTokens } from '../manager/tokens.ts';
 import { openFileLog } from '../observe/log.ts';
-import { byReference } from '../registry/by-reference.ts';
-import { createEmbeddedRegistry } from '../registry/embedded/embedded-registry.ts';
-import { createLocalRegistry } from '../registry/local/local-registry.ts';
-import { runtimes } from '../runtimes/runtimes.ts';
-import { createFilesSink } from '../sinks/files/files-sink.ts';
 import { identifyRepaired } from '../sources/files/identify-repaired.ts';
-import { refuseOverlap } from '../sources/files/refuse-overlap.ts';
-import { checkPreparedUnchanged } from '../sources/prepare.ts';
+import { checkPreparedUnchanged, refuseInputOverlap } from '../sources/prepare.ts';
 import { sources } from '../sources/sources.ts';
 import { acquireManagerLock } from '../state/sqlite/manager-lock.ts';
 import { openLedger } from '../state/sqlite/open-ledger.ts';
 import { createLocalStorage } from '../storage/local.ts';
+import { localSink } from './local-sink.ts';
 import { thisProgram } from './program.ts';
+import { registryOver } from './registry-over.ts';
 import { removeDeadScratch, scratchRoot } from './scratch-folder.ts';
 import {
   EMBEDDED_TENANT,
@@ -85,10 +80,7 @@ export async function openEmbeddedManager(
   const storage = createLocalStorage({ root: storageRoot });
   const program = thisProgram();
   const tokens = createTokens(tokenSecret(folder));
-  const sink = createFilesSink({
-    storage,
-    process: { identity: processIdentity(process.pid), isProvablyDead },
-  });
+  const sink = localSink(storage);
   let managerUrl = '';
   const manager = createManager({
     ledger,
@@ -100,19 +92,12 @@ export async function openEmbeddedManager(
     tokens,
     changes: createChanges(systemClock),
     compute: options.compute ?? createLocalCompute({ program, storageRoot, scratch }),
-    registry: byReference({
-      files: createLocalRegistry({ companionsOf: runtimes.onnx.companions }),
-      names: createEmbeddedRegistry({
-        find: (tenant, reference) => findModel(tenant, reference, ledger.models),
-        storage,
-      }),
-    }),
+    registry: registryOver(ledger, storage),
     checkSourceUnchanged: (spec, snapshot) => checkPreparedUnchanged(spec.input, snapshot, storage),
     inputBytes: (spec) => sources[spec.input.source].sizeBytes(spec.input),
     identifyRepaired,
     checkDestination: async (spec, jobId, adopt, replaces) => {
-      for (const { source, path } of [spec.input, ...Object.values(spec.input.side_inputs ?? {})])
-        await refuseOverlap(path, sources[source].folderPattern, spec.output.path);
+      await refuseInputOverlap(spec.input, spec.output.path);
       await sink.check({ spec, jobId, adopt, ...(replaces === null ? {} : { replaces }) });
     },
     discardAtDestination: (spec, jobId) => sink.discard({ spec, jobId }),

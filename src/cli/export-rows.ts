@@ -1,17 +1,18 @@
 import { existsSync } from 'node:fs';
 import { link, open, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { Option } from 'commander';
 import { Failure } from '../core/errors.ts';
 import type { LineFormat, TableReader, TableRequest } from '../data/table-reader.ts';
 import { fsFailure } from '../storage/fs-failure.ts';
 import { formatCount } from './format.ts';
 import type { Output } from './output.ts';
-import { fileFormat } from './parse-options.ts';
+import { fileFormat, parseRowCount, parseRowFile } from './parse-options.ts';
 import { formatTable, type TableColumn } from './table.ts';
 
 /** How rows are shown or exported. */
-export type RowFormat = 'table' | LineFormat;
-export const ROW_FORMATS: readonly RowFormat[] = ['table', 'csv', 'jsonl'];
+type RowFormat = 'table' | LineFormat;
+const ROW_FORMATS: readonly RowFormat[] = ['table', 'csv', 'jsonl'];
 
 export interface RowsWish {
   /** The file to write; undefined: standard output. Its ending says the format. */
@@ -23,7 +24,21 @@ export interface RowsWish {
 }
 
 /** Rows of a table that are shown unless the user says how many. */
-export const TABLE_ROWS = 20;
+const TABLE_ROWS = 20;
+
+/** The options of a command that shows rows; their values are a `RowsWish`. */
+export function rowOptions(): Option[] {
+  return [
+    new Option('--limit <rows>', `at most so many (default: ${TABLE_ROWS} in a table, else all)`).argParser(
+      parseRowCount,
+    ),
+    new Option('--format <format>', 'on the terminal').choices(ROW_FORMATS),
+    new Option(
+      '--to <file>',
+      'write a file: .csv, .jsonl or .parquet; never over one that is there',
+    ).argParser(parseRowFile),
+  ];
+}
 
 /**
  * Shows rows as a table, prints them as lines, or writes them to a file: whole, or not at all, and never over a file

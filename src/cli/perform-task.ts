@@ -1,6 +1,5 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { isProvablyDead, processIdentity } from '../compute/local/process-identity.ts';
 import { Failure } from '../core/errors.ts';
 import type { TaskLink } from '../core/task-link.ts';
 import type { TaskWork } from '../core/wire.ts';
@@ -15,12 +14,11 @@ import { OutcomeUnknown } from '../manager/tasks/task-loop.ts';
 import { embeddedFetcher } from '../registry/embedded/embedded-registry.ts';
 import { createLocalRegistry } from '../registry/local/local-registry.ts';
 import { runtimes } from '../runtimes/runtimes.ts';
-import { createFilesSink } from '../sinks/files/files-sink.ts';
 import { searchFolders } from '../sources/files/expand-paths.ts';
 import { inputPaths, isPrepared } from '../sources/prepare.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
 import type { Storage } from '../storage/storage.ts';
-
+import { localSink } from './local-sink.ts';
 import { scratchFolder } from './scratch-folder.ts';
 import { signedManifest } from './signed-manifest.ts';
 
@@ -39,10 +37,7 @@ export async function performTask(
 ): Promise<void> {
   const { lease, job } = work;
   const spec = job.spec as JobSpec;
-  const sink = createFilesSink({
-    storage,
-    process: { identity: processIdentity(process.pid), isProvablyDead },
-  });
+  const sink = localSink(storage);
   const scratch = scratchFolder();
   const folders = [
     ...searchFolders(inputPaths(spec.input)),

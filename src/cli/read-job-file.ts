@@ -2,11 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Failure } from '../core/errors.ts';
 import { type FlagValues, JOB_FLAGS } from '../spec/flags.ts';
+import type { JobSpec } from '../spec/job-spec.ts';
 import type { JobFile } from '../spec/spec-from-flags.ts';
 import { didYouMean } from '../storage/similar-file.ts';
 
 /** Fails with USAGE when the file cannot be read. */
-export function readJobFile(path: string): JobFile {
+function readJobFile(path: string): JobFile {
   try {
     return { text: readFileSync(path, 'utf8'), name: path, folder: dirname(resolve(path)) };
   } catch (error) {
@@ -25,8 +26,17 @@ export function readJobFile(path: string): JobFile {
   }
 }
 
+/** The specification that a job file, flags, or both together make. Fails like `jobSpecFromFlags`, and with USAGE. */
+export async function readJob(jobFile: string | undefined, flags: FlagValues): Promise<JobSpec> {
+  requireJob(jobFile, flags);
+  // The schema is loaded by those who need it, not by `--help`.
+  const { jobSpecFromFlags } = await import('../spec/spec-from-flags.ts');
+  const file = jobFile === undefined ? undefined : readJobFile(jobFile);
+  return jobSpecFromFlags(flags, process.cwd(), file, readSqlFile);
+}
+
 /** Nothing was said at all: fails with USAGE, and says how to begin. */
-export function requireJob(jobFile: string | undefined, flags: FlagValues): void {
+function requireJob(jobFile: string | undefined, flags: FlagValues): void {
   const given = JOB_FLAGS.some(({ flag }) => flags[flag] !== undefined && flags[flag] !== false);
   if (jobFile !== undefined || given) return;
   throw new Failure('USAGE', 'There is no job file, and there are no flags that make up for one.', {
@@ -37,7 +47,7 @@ export function requireJob(jobFile: string | undefined, flags: FlagValues): void
 }
 
 /** The SQL that `input.transform` names by its file. Throws what reading it throws. */
-export function readSqlFile(path: string): string {
+function readSqlFile(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {

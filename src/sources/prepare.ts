@@ -5,6 +5,7 @@ import { runTransform } from '../data/transform/run-transform.ts';
 import type { ReadTable, TransformSettings } from '../data/transform/transform-database.ts';
 import type { InputSpec } from '../spec/job-spec.ts';
 import type { StagedObject, Storage } from '../storage/storage.ts';
+import { refuseOverlap } from './files/refuse-overlap.ts';
 import type { SourceContext } from './source.ts';
 import { sources } from './sources.ts';
 
@@ -146,6 +147,12 @@ export async function checkPreparedUnchanged(
 
 export function isPrepared(input: InputSpec): boolean {
   return input.transform !== undefined || input.side_inputs !== undefined;
+}
+
+/** Fails as `refuseOverlap` does for any of the tables that a specification reads. */
+export async function refuseInputOverlap(input: InputSpec, destination: string): Promise<void> {
+  for (const { source, path } of [input, ...Object.values(input.side_inputs ?? {})])
+    await refuseOverlap(path, sources[source].folderPattern, destination);
 }
 
 /** All that a specification reads rows from. */

@@ -1,7 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { isProvablyDead, processIdentity } from '../../compute/local/process-identity.ts';
 import type { BoundJob, PinnedModel } from '../../core/bound.ts';
 import { cutShards } from '../../core/cut-shards.ts';
 import { Failure, type FailureReport } from '../../core/errors.ts';
@@ -18,23 +17,28 @@ import { checkResumable, unfinishedJob } from '../../manager/submit.ts';
 import { bindJob } from '../../manager/tasks/bind-job.ts';
 import { outputSchema } from '../../manager/tasks/output-schema.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { createFilesSink } from '../../sinks/files/files-sink.ts';
 import { searchFolders } from '../../sources/files/expand-paths.ts';
-import { refuseOverlap } from '../../sources/files/refuse-overlap.ts';
-import { checkPreparedUnchanged, inputPaths, isPrepared, requireKey } from '../../sources/prepare.ts';
-import { sources } from '../../sources/sources.ts';
+import {
+  checkPreparedUnchanged,
+  inputPaths,
+  isPrepared,
+  refuseInputOverlap,
+  requireKey,
+} from '../../sources/prepare.ts';
 import { jobIdentity } from '../../spec/identity.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import type { OpenLedger } from '../../state/sqlite/open-ledger.ts';
 import { createLocalStorage } from '../../storage/local.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { WHOLE_FILE_SYSTEM } from '../embedded-manager.ts';
+import { localSink } from '../local-sink.ts';
+import { registryOver } from '../registry-over.ts';
 import { EMBEDDED_TENANT } from '../state-folder.ts';
 import { systemClock } from '../system-ports.ts';
 import type { CheckedBinding, CheckedInput, CheckedSample, CheckResult } from './check-result.ts';
 import { type Estimate, estimateJob } from './estimate.ts';
 import { type LookedAtInput, lookAtInput } from './look-at-input.ts';
-import { lookAtModel, registryOver } from './look-at-model.ts';
+import { lookAtModel } from './look-at-model.ts';
 import { sampleRanges } from './sample-ranges.ts';
 import { type ScoredSample, scoreSample } from './score-sample.ts';
 import { openStateCopy } from './state-copy.ts';
@@ -136,7 +140,7 @@ export async function checkJob(
   await attempt(() => lookAtDestination(spec, options, resumes, ledger, storage));
   if (settled !== null) {
     await attempt(() =>
-      sinkOver(storage).checkColumns(
+      localSink(storage).checkColumns(
         { jobId: resumes ?? JOB_ID, spec },
         outputSchema(settled.columns, settled.bound),
         { engine, signal },
@@ -242,19 +246,12 @@ async function lookAtDestination(
     );
   }
   try {
-    await refuseOverlap(spec.input.path, sources[spec.input.source].folderPattern, spec.output.path);
+    await refuseInputOverlap(spec.input, spec.output.path);
   } catch (error) {
     // That there is no input is said where the input is looked at.
     if (!(error instanceof Failure) || error.code.startsWith('DESTINATION')) throw error;
   }
-  await sinkOver(storage).check({ spec, jobId: resumes ?? JOB_ID, adopt });
-}
-
-function sinkOver(storage: Storage) {
-  return createFilesSink({
-    storage,
-    process: { identity: processIdentity(process.pid), isProvablyDead },
-  });
+  await localSink(storage).check({ spec, jobId: resumes ?? JOB_ID, adopt });
 }
 
 const MACHINE = () => ({

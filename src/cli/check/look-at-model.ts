@@ -3,28 +3,12 @@ import type { PinnedModel } from '../../core/bound.ts';
 import { isModelPath } from '../../core/model-reference.ts';
 import type { ModelSignature } from '../../core/signature.ts';
 import { registryStoreOf } from '../../manager/layout.ts';
-import { findModel } from '../../manager/models.ts';
-import { byReference } from '../../registry/by-reference.ts';
-import { createEmbeddedRegistry } from '../../registry/embedded/embedded-registry.ts';
-import { createLocalRegistry } from '../../registry/local/local-registry.ts';
 import { hashedCompanions } from '../../registry/model-bytes.ts';
 import type { Registry, ResolvedModel } from '../../registry/registry.ts';
 import { runtimes } from '../../runtimes/runtimes.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
-import type { OpenLedger } from '../../state/sqlite/open-ledger.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { EMBEDDED_TENANT } from '../state-folder.ts';
-
-/** References are resolved as `run` would, in the ledger given. */
-export function registryOver(ledger: OpenLedger, storage: Storage): Registry {
-  return byReference({
-    files: createLocalRegistry({ companionsOf: runtimes.onnx.companions }),
-    names: createEmbeddedRegistry({
-      find: (tenant, reference) => findModel(tenant, reference, ledger.models),
-      storage,
-    }),
-  });
-}
 
 /** The model where it lies: nothing is copied, and it is not loaded here. */
 export async function lookAtModel(

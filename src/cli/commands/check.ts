@@ -7,7 +7,7 @@ import { examples, withHelp } from '../help.ts';
 import { INTERRUPTED } from '../interrupts.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
 import type { Output } from '../output.ts';
-import { readJobFile, readSqlFile, requireJob } from '../read-job-file.ts';
+import { readJob } from '../read-job-file.ts';
 
 interface CheckFlags extends StateOptions {
   readonly fresh: boolean;
@@ -77,10 +77,7 @@ async function check(
   { state, fresh, adopt, sample, full }: CheckFlags,
   output: Output,
 ): Promise<number> {
-  requireJob(jobFile, flags);
-  const { jobSpecFromFlags } = await import('../../spec/spec-from-flags.ts');
-  const file = jobFile === undefined ? undefined : readJobFile(jobFile);
-  const spec = jobSpecFromFlags(flags, process.cwd(), file, readSqlFile);
+  const spec = await readJob(jobFile, flags);
   const { checkJob } = await import('../check/check-job.ts');
   const { checkReport } = await import('../check/check-report.ts');
   const { scratchFolder } = await import('../scratch-folder.ts');

@@ -110,8 +110,9 @@ async function look(spec: JobSpec, state: string) {
       import('../scratch-folder.ts'),
     ]);
   const { lookAtInput } = await import('../check/look-at-input.ts');
-  const { lookAtModel, registryOver } = await import('../check/look-at-model.ts');
+  const { lookAtModel } = await import('../check/look-at-model.ts');
   const { openStateCopy } = await import('../check/state-copy.ts');
+  const { registryOver } = await import('../registry-over.ts');
   const { keyCandidates } = await import('../../data/key-candidates.ts');
   const { searchFolders } = await import('../../sources/files/expand-paths.ts');
   const { proposeJob } = await import('../init/propose-job.ts');

@@ -4,19 +4,15 @@ import { MALFORMED_COLUMNS } from '../../core/malformed-columns.ts';
 import { addedName, exportedPlace, rejectColumns } from '../../data/reject-columns.ts';
 import type { TableSource } from '../../data/table-reader.ts';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
-import { exportRows, ROW_FORMATS, type RowFormat, TABLE_ROWS } from '../export-rows.ts';
+import { exportRows, type RowsWish, rowOptions } from '../export-rows.ts';
 import { findResult, RESULT_ARGUMENT } from '../find-result.ts';
 import { examples, withHelp } from '../help.ts';
 import { type JobRejects, rejectsOf } from '../job-files.ts';
 import type { Output } from '../output.ts';
-import { parseRowCount, parseRowFile } from '../parse-options.ts';
 import { unknownCode } from './explain.ts';
 
-interface RejectsOptions extends StateOptions {
-  readonly limit?: number;
+interface RejectsOptions extends StateOptions, RowsWish {
   readonly code?: string;
-  readonly format?: RowFormat;
-  readonly to?: string;
 }
 
 export function rejectsCommand(): Command {
@@ -26,20 +22,8 @@ export function rejectsCommand(): Command {
       `Shows or exports the rejected rows of a job, for repair: the columns of the input under their own names, with their exact values, after ${ADDED.join(' and ')}.`,
     )
     .argument('[job|folder]', RESULT_ARGUMENT, 'latest')
-    .addOption(new Option('--code <code>', 'only those with this code'))
-    .addOption(
-      new Option('--limit <rows>', `at most so many (default: ${TABLE_ROWS} in a table, else all)`).argParser(
-        parseRowCount,
-      ),
-    )
-    .addOption(new Option('--format <format>', 'on the terminal').choices(ROW_FORMATS))
-    .addOption(
-      new Option(
-        '--to <file>',
-        'write a file: .csv, .jsonl or .parquet; never over one that is there',
-      ).argParser(parseRowFile),
-    )
-    .addOption(stateOption());
+    .addOption(new Option('--code <code>', 'only those with this code'));
+  for (const option of [...rowOptions(), stateOption()]) command.addOption(option);
   return withHelp(
     withCommonOptions(command),
     examples(

@@ -1,17 +1,13 @@
 import { Command, Option } from 'commander';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
-import { exportRows, ROW_FORMATS, type RowFormat, TABLE_ROWS } from '../export-rows.ts';
+import { exportRows, type RowsWish, rowOptions } from '../export-rows.ts';
 import { findResult, RESULT_ARGUMENT } from '../find-result.ts';
 import { examples, withHelp } from '../help.ts';
 import { resultOf } from '../job-files.ts';
 import type { Output } from '../output.ts';
-import { parseRowCount, parseRowFile } from '../parse-options.ts';
 
-interface ResultsOptions extends StateOptions {
-  readonly limit?: number;
-  readonly format?: RowFormat;
+interface ResultsOptions extends StateOptions, RowsWish {
   readonly where?: string;
-  readonly to?: string;
 }
 
 export function resultsCommand(): Command {
@@ -21,20 +17,8 @@ export function resultsCommand(): Command {
       'Shows the first rows of a published result, or exports rows. Values keep their last digit in every format. A folder needs no state; its manifest says which files belong to it.',
     )
     .argument('[job|folder]', RESULT_ARGUMENT, 'latest')
-    .addOption(
-      new Option('--limit <rows>', `at most so many (default: ${TABLE_ROWS} in a table, else all)`).argParser(
-        parseRowCount,
-      ),
-    )
-    .addOption(new Option('--where <condition>', 'only rows for which this is true'))
-    .addOption(new Option('--format <format>', 'on the terminal').choices(ROW_FORMATS))
-    .addOption(
-      new Option(
-        '--to <file>',
-        'write a file: .csv, .jsonl or .parquet; never over one that is there',
-      ).argParser(parseRowFile),
-    )
-    .addOption(stateOption());
+    .addOption(new Option('--where <condition>', 'only rows for which this is true'));
+  for (const option of [...rowOptions(), stateOption()]) command.addOption(option);
   return withHelp(
     withCommonOptions(command),
     examples(

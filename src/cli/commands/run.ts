@@ -5,7 +5,7 @@ import { followJob } from '../follow-job.ts';
 import { examples, withHelp } from '../help.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
 import type { Output } from '../output.ts';
-import { readJobFile, readSqlFile, requireJob } from '../read-job-file.ts';
+import { readJob } from '../read-job-file.ts';
 import { systemRandom } from '../system-ports.ts';
 
 interface RunFlags extends StateOptions {
@@ -64,15 +64,7 @@ async function run(
   { state, fresh, adopt }: RunFlags,
   output: Output,
 ): Promise<number> {
-  requireJob(jobFile, flags);
-  // The schema is loaded by those who need it, not by `--help`.
-  const { jobSpecFromFlags } = await import('../../spec/spec-from-flags.ts');
-  const spec = jobSpecFromFlags(
-    flags,
-    process.cwd(),
-    jobFile === undefined ? undefined : readJobFile(jobFile),
-    readSqlFile,
-  );
+  const spec = await readJob(jobFile, flags);
   output.detail(`model      ${spec.model_id}`);
   for (const path of spec.input.path) output.detail(`input      ${path}`);
   output.detail(`output     ${spec.output.path} (mode ${spec.output.mode})`);
