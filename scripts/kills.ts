@@ -1,45 +1,48 @@
 /**
  * `kill -9` of everything, at random moments: `npm run kills -- --hits 15`.
  *
- * For a new dataset, an overwrite and an append, jobs are run and processes of them killed (a worker, the task, the
- * manager, or all) until each of the states `preparing`, `running` and `completing` has been hit `--hits` times. Each job is
- * then continued by the same command until it completes. Checked every time, by a reader of its own:
+ * For a new dataset, an overwrite, an append and two retries, jobs are run and processes of them killed (a worker, the task,
+ * the manager, or all) until each of the states `preparing`, `running` and `completing` has been hit `--hits` times. Each job
+ * is then continued by the same command until it completes. `--modes new,retry` runs only these:
+ *
+ * - `retry`: two fifths of the rows were rejected, are repaired in two files, and take the place of the rejects;
+ * - `retry-missing`: the job before failed over its error budget, about half-way; what it never came to is scored.
+ *
+ * Checked every time, by a reader of its own:
  *
  * - the published multiset of (key, score) equals that of an undisturbed run, together with what was there before;
  * - a reader that polls the destination all the time sees the old result, nothing for an instant, or the new one;
- * - rows scored more than once are at most those that were leased when something was killed;
- * - no process of the job is left.
+ * - every row without a score is among the rejects, once, and no other is;
+ * - `verify` finds the result as its manifest says;
+ * - rows scored more than once are at most those that were leased when something was killed.
  *
  * Ends with a histogram and exit code 0, or with the first violation and the seed that led to it.
  */
 import { randomInt } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import Database from 'better-sqlite3';
 import { mlpModel } from '../test/onnx-builder.ts';
-import { type RunningCli, startCli } from '../test/support/cli.ts';
+import { startCli } from '../test/support/cli.ts';
 import { featureNames, sql, writeTable } from '../test/support/parquet.ts';
+import { killAt, pause, STATES, type State, scoredTwice, VICTIMS } from './kill-at.ts';
 
 const { values: options } = parseArgs({
   options: {
     hits: { type: 'string', default: '15' },
+    modes: { type: 'string' },
     rows: { type: 'string', default: '400000' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
   },
 });
+/** Keys are 7 i + 3: every remainder comes once in five rows. */
+const IS_DIRTY = '(id % 5 < 2)';
 const HITS = Number(options.hits);
 const ROWS = Number(options.rows);
-const MODES = ['new', 'overwrite', 'append'] as const;
-const STATES = ['preparing', 'running', 'completing'] as const;
-const VICTIMS = ['worker', 'task', 'manager', 'all'] as const;
+const MODES = ['new', 'overwrite', 'append', 'retry', 'retry-missing'] as const;
 type Mode = (typeof MODES)[number];
-type State = (typeof STATES)[number];
-type Victim = (typeof VICTIMS)[number];
-
-/** About how long a state lasts here: kills fall anywhere into it. */
-const PATIENCE_MS: Record<State, number> = { preparing: 250, running: 500, completing: 120 };
+const WANTED = options.modes === undefined ? MODES : options.modes.split(',').map(modeOf);
 
 const random = seeded(Number(options.seed));
 const home = mkdtempSync(join(tmpdir(), 'batchwright-kills-'));
@@ -51,21 +54,12 @@ let leasedAtKills = 0;
 
 try {
   console.log(`seed ${options.seed}, ${ROWS} rows, ${HITS} hits wanted in each state of each mode`);
-  const input = join(home, 'input');
-  mkdirSync(input);
-  for (let file = 0; file < 4; file += 1) {
-    await writeTable(join(input, `${file}.parquet`), {
-      rows: ROWS / 4,
-      features: 20,
-      rowGroup: 20_000,
-      from: (file * ROWS) / 4,
-    });
-  }
+  const inputs = await makeInputs();
   writeFileSync(join(home, 'model.onnx'), mlpModel());
-  const undisturbed = await undisturbedRun(input);
-  for (const mode of MODES) {
+  const undisturbed = await undisturbedRun(inputs.clean);
+  for (const mode of WANTED) {
     for (const state of STATES) {
-      while (hits(mode, state) < HITS) await oneJob(mode, state, input, undisturbed);
+      while (hits(mode, state) < HITS) await oneJob(mode, state, inputs, undisturbed);
     }
   }
   report();
@@ -73,36 +67,106 @@ try {
   rmSync(home, { recursive: true, force: true });
 }
 
+interface Inputs {
+  /** Folders of Parquet files. */
+  readonly clean: string;
+  readonly dirty: string;
+  /** What is wrong in the dirty ones, put right. */
+  readonly repaired: readonly string[];
+}
+
+async function makeInputs(): Promise<Inputs> {
+  const [clean, dirty] = [join(home, 'clean'), join(home, 'dirty')];
+  for (const folder of [clean, dirty]) mkdirSync(folder);
+  for (let file = 0; file < 4; file += 1) {
+    const path = join(clean, `${file}.parquet`);
+    await writeTable(path, { rows: ROWS / 4, features: 20, rowGroup: 20_000, from: (file * ROWS) / 4 });
+    await sql(
+      `COPY (SELECT * REPLACE (CASE WHEN ${IS_DIRTY} THEN NULL ELSE f0 END AS f0) FROM '${path}')
+         TO '${join(dirty, `${file}.parquet`)}' (FORMAT parquet, ROW_GROUP_SIZE 20000)`,
+    );
+  }
+  const repaired = [join(home, 'repaired.parquet'), join(home, 'repaired.csv')];
+  for (const [remainder, path] of repaired.entries()) {
+    await sql(`COPY (SELECT * FROM '${clean}/*.parquet' WHERE id % 5 = ${remainder}) TO '${path}'`);
+  }
+  return { clean, dirty, repaired };
+}
+
 /** Returns the Parquet glob of the result that every disturbed run must equal. */
 async function undisturbedRun(input: string): Promise<string> {
   const folder = join(home, 'undisturbed');
   mkdirSync(folder);
-  const { code, stderr } = await startCli(command(folder, input, 'new'), folder).ended;
+  const { code, stderr } = await startCli(run(folder, input), folder).ended;
   if (code !== 0) throw new Error(`the undisturbed run failed:\n${stderr}`);
   return join(folder, 'out', 'part-*.parquet');
 }
 
-async function oneJob(mode: Mode, target: State, input: string, undisturbed: string): Promise<void> {
+interface Attack {
+  /** The command that is killed, and given again. */
+  readonly args: readonly string[];
+  /** Rows that a reader may see on the way. */
+  readonly before: number;
+  /** What is published in the end, as SQL of (id, score); all other rows of the input are rejects. */
+  readonly expected: string;
+  readonly rows: number;
+}
+
+async function prepare(mode: Mode, folder: string, inputs: Inputs, undisturbed: string): Promise<Attack> {
+  const all = `SELECT id, score FROM read_parquet('${undisturbed}')`;
+  const first = async (args: readonly string[], wanted: number): Promise<string> => {
+    const { code, stderr, stdout, events } = await startCli(args, folder).ended;
+    if (code !== wanted) fail(`the job before ended with ${code}:\n${stderr}${stdout}`);
+    return (events.at(-1) as { job: { job_id: string } }).job.job_id;
+  };
+  switch (mode) {
+    case 'new':
+      return { args: run(folder, inputs.clean), before: 0, expected: all, rows: ROWS };
+    // What is there before: a result of the same job, so that old and new differ only in number or name.
+    case 'overwrite':
+    case 'append': {
+      const args = run(folder, inputs.clean, ['--mode', mode]);
+      await first(args, 0);
+      const appended = mode === 'append';
+      return {
+        args,
+        before: ROWS,
+        expected: appended ? `${all} UNION ALL ${all}` : all,
+        rows: appended ? ROWS * 2 : ROWS,
+      };
+    }
+    case 'retry': {
+      const parent = await first(run(folder, inputs.dirty, ['--error-budget', '100%']), 0);
+      const repaired = inputs.repaired.flatMap((file) => ['--repaired', file]);
+      return { args: retry(folder, parent, repaired), before: (ROWS / 5) * 3, expected: all, rows: ROWS };
+    }
+    case 'retry-missing': {
+      const parent = await first(run(folder, inputs.dirty, ['--error-budget', String(ROWS / 5)]), 1);
+      const expected = `${all} WHERE NOT ${IS_DIRTY}`;
+      return {
+        args: retry(folder, parent, ['--error-budget', '100%']),
+        before: 0,
+        expected,
+        rows: (ROWS / 5) * 3,
+      };
+    }
+  }
+}
+
+async function oneJob(mode: Mode, target: State, inputs: Inputs, undisturbed: string): Promise<void> {
   jobs += 1;
   const folder = join(home, `job-${jobs}`);
   mkdirSync(folder);
   const output = join(folder, 'out');
-  // What is there before: a result of the same job, so that old and new differ only in number or name.
-  const before = mode === 'new' ? 0 : ROWS;
-  if (mode !== 'new') {
-    const first = await startCli(command(folder, input, mode), folder).ended;
-    if (first.code !== 0) fail(`the first result could not be made:\n${first.stderr}`);
-  }
-  const allowed = new Set(mode === 'append' ? [before, before + ROWS] : [before, ROWS]);
-  const watcher = watch(output, allowed);
-  const args = command(folder, input, mode);
+  const attack = await prepare(mode, folder, inputs, undisturbed);
+  const watcher = watch(output, new Set([attack.before, attack.rows]));
   let leased = 0;
   let kills = 0;
   for (let round = 0; ; round += 1) {
-    const run = startCli(args, folder);
+    const running = startCli(attack.args, folder);
     // One or two kills, then the command is left to finish.
     if (kills < 1 + (jobs % 2)) {
-      const hit = await killAt(run, folder, target);
+      const hit = await killAt(running, folder, target, random);
       if (hit !== null) {
         kills += 1;
         leased += hit.leasedRows;
@@ -110,7 +174,7 @@ async function oneJob(mode: Mode, target: State, input: string, undisturbed: str
         histogram.set(name, (histogram.get(name) ?? 0) + 1);
       }
     }
-    const ended = await run.ended;
+    const ended = await running.ended;
     if (ended.code === 0) break;
     if (ended.signal !== 'SIGKILL')
       fail(
@@ -119,7 +183,9 @@ async function oneJob(mode: Mode, target: State, input: string, undisturbed: str
     if (round > 20) fail('the job does not come to an end');
   }
   await watcher.stop();
-  await compare(output, undisturbed, mode);
+  await compare(output, attack, mode);
+  const verified = await startCli(['verify', output, '--json'], folder).ended;
+  if (verified.code !== 0) fail(`job ${jobs} (${mode}) is not what its manifest says:\n${verified.stdout}`);
   const doubled = scoredTwice(folder);
   rescored += doubled;
   leasedAtKills += leased;
@@ -128,8 +194,7 @@ async function oneJob(mode: Mode, target: State, input: string, undisturbed: str
   rmSync(folder, { recursive: true, force: true });
 }
 
-function command(folder: string, input: string, mode: Mode): string[] {
-  const flags = mode === 'new' ? [] : ['--mode', mode];
+function run(folder: string, input: string, flags: readonly string[] = []): string[] {
   return [
     'run',
     '--json',
@@ -151,111 +216,8 @@ function command(folder: string, input: string, mode: Mode): string[] {
   ];
 }
 
-interface Hit {
-  readonly state: State;
-  readonly victim: Victim;
-  readonly leasedRows: number;
-}
-
-/** Waits for the state, then a random moment, then kills. Null: the job was over before. */
-async function killAt(run: RunningCli, folder: string, target: State): Promise<Hit | null> {
-  const ledger = await ledgerOf(folder, run);
-  if (ledger === null) return null;
-  try {
-    const seen = await until(
-      run,
-      () => STATES.indexOf(currentState(ledger) as State) >= STATES.indexOf(target),
-    );
-    if (!seen) return null;
-    await pause(random() * PATIENCE_MS[target]);
-    const victim = VICTIMS[Math.floor(random() * VICTIMS.length)] as Victim;
-    const pids = pidsOf(run.child.pid as number, victim);
-    const state = currentState(ledger);
-    if (pids.length === 0 || !STATES.includes(state as State)) return null;
-    const leasedRows = leasedNow(ledger, pids, run.child.pid as number);
-    for (const pid of pids) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It ended by itself in this very moment.
-      }
-    }
-    return { state: state as State, victim, leasedRows };
-  } finally {
-    ledger.close();
-  }
-}
-
-async function ledgerOf(folder: string, run: RunningCli): Promise<Database.Database | null> {
-  const file = join(folder, 'state', 'ledger.sqlite');
-  let ledger: Database.Database | null = null;
-  const opened = await until(run, () => {
-    try {
-      ledger = new Database(file, { readonly: true, fileMustExist: true });
-      ledger.prepare('SELECT state FROM job LIMIT 1').get();
-      return true;
-    } catch {
-      ledger?.close();
-      ledger = null;
-      return false;
-    }
-  });
-  return opened ? ledger : null;
-}
-
-/** Of the newest job. */
-function currentState(ledger: Database.Database): string {
-  const row = ledger
-    .prepare<[], { state: string }>('SELECT state FROM job ORDER BY created_ms DESC, rowid DESC LIMIT 1')
-    .get();
-  return row?.state ?? 'none';
-}
-
-/** Rows under a lease of those that are about to be killed; when the manager goes, all of them. */
-function leasedNow(ledger: Database.Database, pids: readonly number[], manager: number): number {
-  const rows = ledger
-    .prepare<[], { worker: string; rows: number }>(
-      "SELECT worker, row_end - row_start AS rows FROM shard WHERE state = 'leased'",
-    )
-    .all();
-  return rows
-    .filter(({ worker }) => pids.includes(manager) || pids.includes(Number(worker.split(':')[2])))
-    .reduce((sum, row) => sum + row.rows, 0);
-}
-
-/** Rows that were claimed more than once, over all jobs of the folder. */
-function scoredTwice(folder: string): number {
-  const ledger = new Database(join(folder, 'state', 'ledger.sqlite'), { readonly: true });
-  try {
-    const row = ledger
-      .prepare<[], { doubled: number }>(
-        "SELECT coalesce(sum((attempt - 1) * (row_end - row_start)), 0) AS doubled FROM shard WHERE state = 'accepted'",
-      )
-      .get();
-    return row?.doubled ?? 0;
-  } finally {
-    ledger.close();
-  }
-}
-
-function pidsOf(manager: number, victim: Victim): number[] {
-  const children = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) !== manager) return [];
-        return [{ pid: Number(name), arguments: readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0') }];
-      } catch {
-        return [];
-      }
-    });
-  const of = (kind: string) =>
-    children.filter((child) => child.arguments.includes(kind)).map(({ pid }) => pid);
-  if (victim === 'worker') return of('worker').slice(0, 1);
-  if (victim === 'task') return of('task');
-  if (victim === 'manager') return [manager];
-  return [manager, ...of('worker'), ...of('task')];
+function retry(folder: string, parent: string, flags: readonly string[]): string[] {
+  return ['retry', parent, '--json', '--mode', 'partial', '--state', join(folder, 'state'), ...flags];
 }
 
 /** Reads the destination as others would, again and again; a number of rows that was never published is a violation. */
@@ -289,12 +251,7 @@ async function visibleRows(output: string): Promise<number | null> {
   }
 }
 
-async function compare(output: string, undisturbed: string, mode: Mode): Promise<void> {
-  const times = mode === 'append' ? 2 : 1;
-  const expected = Array.from(
-    { length: times },
-    () => `SELECT id, score FROM read_parquet('${undisturbed}')`,
-  ).join(' UNION ALL ');
+async function compare(output: string, { expected, rows }: Attack, mode: Mode): Promise<void> {
   const found = `SELECT id, score FROM read_parquet('${output}/**/part-*.parquet')`;
   const [row] = await sql(
     `SELECT (SELECT count(*) FROM (${expected} EXCEPT ALL (${found}))) AS missing,
@@ -303,6 +260,22 @@ async function compare(output: string, undisturbed: string, mode: Mode): Promise
   if (Number(row?.missing) !== 0 || Number(row?.extra) !== 0) {
     fail(`job ${jobs} (${mode}): ${row?.missing} rows are missing, ${row?.extra} are too many`);
   }
+  if (rows >= ROWS) {
+    if (existsSync(join(output, '_rejects'))) fail(`job ${jobs} (${mode}): there are rejects`);
+    return;
+  }
+  const [rejects] = await sql(
+    `SELECT count(*) AS rows, count(DISTINCT id) AS keys, bool_and(${IS_DIRTY}) AS right FROM read_parquet('${output}/_rejects/*.parquet')`,
+  );
+  const wanted = ROWS - rows;
+  if (Number(rejects?.rows) !== wanted || Number(rejects?.keys) !== wanted || rejects?.right !== true)
+    fail(`job ${jobs} (${mode}): ${JSON.stringify(rejects)} instead of ${wanted} rejects`);
+}
+
+function modeOf(name: string): Mode {
+  const mode = MODES.find((each) => each === name);
+  if (mode === undefined) throw new Error(`--modes takes some of ${MODES.join(',')}, not ${name}`);
+  return mode;
 }
 
 function hits(mode: Mode, state: State): number {
@@ -311,33 +284,21 @@ function hits(mode: Mode, state: State): number {
 
 function report(): void {
   console.log(
-    `\n${''.padEnd(24)}${VICTIMS.map((victim) => victim.padStart(9)).join('')}${'hits'.padStart(9)}`,
+    `\n${''.padEnd(28)}${VICTIMS.map((victim) => victim.padStart(9)).join('')}${'hits'.padStart(9)}`,
   );
-  for (const mode of MODES) {
+  for (const mode of WANTED) {
     for (const state of STATES) {
       const counts = VICTIMS.map((victim) =>
         String(histogram.get(`${mode}/${state}/${victim}`) ?? 0).padStart(9),
       );
       console.log(
-        `${mode.padEnd(11)}${state.padEnd(13)}${counts.join('')}${String(hits(mode, state)).padStart(9)}`,
+        `${mode.padEnd(15)}${state.padEnd(13)}${counts.join('')}${String(hits(mode, state)).padStart(9)}`,
       );
     }
   }
   console.log(
     `\n${jobs} jobs, ${polls} looks at the destination, ${rescored} rows claimed again (${leasedAtKills} were leased at kills); no violation`,
   );
-}
-
-async function until(run: RunningCli, condition: () => boolean): Promise<boolean> {
-  while (run.child.exitCode === null && run.child.signalCode === null) {
-    if (condition()) return true;
-    await pause(2);
-  }
-  return false;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function fail(message: string): never {

@@ -28,10 +28,15 @@ export interface BatchClient extends JobClient {
   /**
    * Makes a job that tries one that has ended again, or goes on with the one there is; fails with RETRY_* and more.
    * `mode` absent: `partial` if there is anything to take over, else `complete`. `repaired`: absolute paths.
+   * `error_budget`: as in a specification; absent: that of the job that is tried again.
    */
   retry(
     jobId: string,
-    options: { readonly mode?: RetryMode; readonly repaired: readonly string[] },
+    options: {
+      readonly mode?: RetryMode;
+      readonly repaired: readonly string[];
+      readonly error_budget?: number | string;
+    },
   ): Promise<SubmitAnswer>;
 }
 

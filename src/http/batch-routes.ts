@@ -31,6 +31,8 @@ const retryBody = z.strictObject({
     .array(z.string().min(1).max(4_096).refine(isAbsolute, 'is no absolute path'))
     .max(100)
     .default([]),
+  /** As `config.error_budget` of a specification. */
+  error_budget: z.json().exactOptional(),
 });
 const jobParams = z.object({ jobId: z.string().min(1).max(200) });
 
@@ -83,12 +85,13 @@ export function addBatchRoutes(server: FastifyInstance, manager: Manager, author
 
   server.post(`${base}/:jobId/retry`, async (request, reply) => {
     const { tenant } = authorize(request, 'admin');
-    const { mode, repaired } = parseBody(retryBody, request.body);
+    const { mode, repaired, error_budget: errorBudget } = parseBody(retryBody, request.body);
     const answer = await manager.retry({
       tenant,
       jobId: parseBody(jobParams, request.params).jobId,
       mode: mode ?? null,
       repaired,
+      ...(errorBudget === undefined ? {} : { errorBudget }),
     });
     return reply.code(answer.resumed ? 200 : 201).send(answer);
   });

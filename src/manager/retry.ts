@@ -2,6 +2,7 @@ import { Failure } from '../core/errors.ts';
 import type { RetryMode } from '../core/retry.ts';
 import { isTerminal } from '../core/states.ts';
 import type { SubmitAnswer } from '../core/wire.ts';
+import { type JobSpec, parseJobSpec } from '../spec/job-spec.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { type StoredSpec, submit } from './submit.ts';
@@ -13,6 +14,8 @@ export interface RetryRequest {
   readonly mode: RetryMode | null;
   /** Absolute paths of files with repaired records. */
   readonly repaired: readonly string[];
+  /** As `config.error_budget` of a specification, for the whole result; absent: that of the job that is tried again. */
+  readonly errorBudget?: unknown;
 }
 
 /**
@@ -24,8 +27,8 @@ export interface RetryRequest {
  *
  * Either way the result takes the place of that of the job, and of no other.
  *
- * Fails with JOB_NOT_FOUND, JOB_UNFINISHED, RETRY_NOTHING, RETRY_EXPIRED, RETRY_SUPERSEDED, RETRY_UNSUPPORTED, SOURCE_*, and as
- * a submission does.
+ * Fails with JOB_NOT_FOUND, JOB_UNFINISHED, RETRY_NOTHING, RETRY_EXPIRED, RETRY_SUPERSEDED, RETRY_UNSUPPORTED, SOURCE_*,
+ * SPEC_INVALID (the error budget), and as a submission does.
  */
 export async function retry(request: RetryRequest, deps: ManagerDeps): Promise<SubmitAnswer> {
   const { tenant } = request;
@@ -40,7 +43,8 @@ export async function retry(request: RetryRequest, deps: ManagerDeps): Promise<S
       },
     );
   }
-  const { spec, adopt } = parent.spec as StoredSpec;
+  const { spec: tried, adopt } = parent.spec as StoredSpec;
+  const spec = request.errorBudget === undefined ? tried : withErrorBudget(tried, request.errorBudget);
   const replaces = await replacedBy(parent, deps);
   if (replaces !== null && spec.output.mode === 'append') {
     throw new Failure(
@@ -83,6 +87,10 @@ async function parentOf(request: RetryRequest, deps: ManagerDeps): Promise<JobRo
   throw new Failure('JOB_UNFINISHED', `Job ${jobId} is ${job.state}: it can be gone on with.`, {
     next: `batchwright resume ${jobId}`,
   });
+}
+
+function withErrorBudget(spec: JobSpec, errorBudget: unknown): JobSpec {
+  return parseJobSpec({ ...spec, config: { ...spec.config, error_budget: errorBudget } }, { folder: '/' });
 }
 
 function modeFor(job: JobRow, hasRepaired: boolean): RetryMode {

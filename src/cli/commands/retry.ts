@@ -11,6 +11,7 @@ import type { Output } from '../output.ts';
 interface RetryOptions extends StateOptions {
   readonly mode?: RetryMode;
   readonly repaired: readonly string[];
+  readonly errorBudget?: string;
 }
 
 export function retryCommand(): Command {
@@ -34,6 +35,12 @@ export function retryCommand(): Command {
         .argParser((file: string, before: readonly string[]) => [...before, file])
         .default([], 'the rejected records as they are'),
     )
+    .addOption(
+      new Option(
+        '--error-budget <count|percent>',
+        'rejected records that the whole result may have (default: as many as the job that is tried again)',
+      ),
+    )
     .addOption(stateOption());
   return withHelp(
     withCommonOptions(command),
@@ -52,13 +59,16 @@ export function retryCommand(): Command {
 async function retry(
   client: BatchClient,
   wanted: string,
-  { mode, repaired }: RetryOptions,
+  { mode, repaired, errorBudget }: RetryOptions,
   output: Output,
 ): Promise<string> {
   const { job_id: of } = await findJob(client, wanted);
   const { job_id: jobId, resumed } = await client.retry(of, {
     ...(mode === undefined ? {} : { mode }),
     repaired: repaired.map((file) => resolve(file)),
+    ...(errorBudget === undefined
+      ? {}
+      : { error_budget: /^\d+$/.test(errorBudget) ? Number(errorBudget) : errorBudget }),
   });
   output.event(resumed ? 'resumed' : 'submitted', { job_id: jobId });
   output.note(

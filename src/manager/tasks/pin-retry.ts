@@ -377,6 +377,8 @@ function refuseHopeless(own: number, base: RetryBase, { config }: JobSpec, paren
   throw new Failure(
     'ERROR_BUDGET_EXCEEDED',
     `${base.counts.rejected} rejects are not among the repaired records and config.error_budget allows ${limit}.`,
-    { next: 'Repair more of them.' },
+    {
+      next: `Repair more of them, or allow that many: batchwright retry ${parentId} --error-budget ${base.counts.rejected} ...`,
+    },
   );
 }
