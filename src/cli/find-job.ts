@@ -1,5 +1,6 @@
 import type { JobClient } from '../client/batch-client.ts';
 import { Failure } from '../core/errors.ts';
+import { unknownJob } from '../core/job-refusals.ts';
 import { nearest } from '../core/nearest.ts';
 import type { JobStatus } from '../core/wire.ts';
 
@@ -76,5 +77,5 @@ async function unknown(client: JobClient, wanted: string): Promise<Failure> {
       : named === undefined
         ? ` Did you mean ${near}?`
         : ` The latest job of that name is ${near}.`;
-  return new Failure('JOB_NOT_FOUND', `There is no job ${wanted}.${hint}`, { place: { field: 'job_id' } });
+  return unknownJob(wanted, hint);
 }

@@ -62,7 +62,7 @@ export async function performTask(
           const pinned = await pinRetry(
             work,
             { ...retry, parent },
-            { storage, engine, registry: embeddedFetcher, runtime: runtimes.onnx, parallelFiles: threads },
+            { storage, engine, parallelFiles: threads },
             signal,
           );
           await link.pinned(lease, pinned.snapshot, pinned.bound, pinned.base);

@@ -1,19 +1,14 @@
+import type { AttemptReports } from '../core/attempt-reports.ts';
 import type { FailureReport } from '../core/errors.ts';
-import type { AttemptFailure, Completion, LeaseRef, Progress, RenewAnswer } from '../core/lease.ts';
-import type { RowRange } from '../core/snapshot.ts';
+import type { LeaseRef, Progress, RenewAnswer } from '../core/lease.ts';
 import type { ClaimAnswer, WorkerContextAnswer } from '../core/wire.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
 /** The worker's side of the protocol, one method for each route below `/api/v1/worker`. */
-export interface WorkerLink {
+export interface WorkerLink extends AttemptReports {
   context(): Promise<WorkerContextAnswer>;
   claim(worker: string, requestId: string): Promise<ClaimAnswer>;
   renew(lease: LeaseRef, progress: Progress): Promise<RenewAnswer>;
-  suspect(lease: LeaseRef, range: RowRange | null): Promise<'noted' | 'fenced'>;
-  complete(lease: LeaseRef, completion: Completion): Promise<'accepted' | 'fenced'>;
-  split(lease: LeaseRef, completion: Completion): Promise<'accepted' | 'fenced'>;
-  release(lease: LeaseRef): Promise<'released' | 'fenced'>;
-  fail(lease: LeaseRef, failure: AttemptFailure): Promise<'retrying' | 'exhausted' | 'fenced'>;
   startFailed(worker: string, report: FailureReport): Promise<void>;
 }
 

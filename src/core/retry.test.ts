@@ -8,8 +8,8 @@ import {
   type RetryBase,
   requireBaseBalances,
   takenCounts,
-  takenFiles,
   uncoveredRanges,
+  wholeFiles,
 } from './retry.ts';
 import type { RowRange } from './snapshot.ts';
 
@@ -69,7 +69,7 @@ test('a line of retries: each row is taken over or scored, once, and the whole n
         const own = retried.length + lengthOf(missing);
         base = {
           counts,
-          parts: [...(took?.parts ?? []), ...takenFiles('job-0', parts, 'part')],
+          parts: wholeFiles('parts', { jobId: 'job-0', parts, base: took }),
           rejects: counts.rejected === 0 ? [] : [carried(counts.rejected)],
           inputs: [],
         };
@@ -81,7 +81,7 @@ test('a line of retries: each row is taken over or scored, once, and the whole n
           counts: addCounts(counts, { read: 1, scored: 1, rejected: 0, filtered: 0 }),
         };
         expect(() => requireBaseBalances({ ...oneMore, counts }, own + 1, whole)).toThrow(/are not the/);
-        expect(() => requireBaseBalances(oneMore, own - 1, whole)).toThrow(/are not the/);
+        expect(() => requireBaseBalances(oneMore, own - 1, whole)).toThrow(/does not add up/);
         if (own === 0) return;
         ({ rows, parts, fates } = planOf(shards, own));
       }

@@ -70,13 +70,16 @@ export interface RetryParent {
   readonly workspace: string;
 }
 
-/** Parts of a job's whole result: those taken over first, then its own. */
-export function takenFiles(jobId: string, parts: readonly PartRow[], kind: 'part' | 'rejects'): TakenFile[] {
-  return parts.flatMap((row) => {
-    const file = row[kind];
-    const shard = { id: row.shardId, attempt: row.attempt, range: row.range };
-    return file === null ? [] : [{ jobId, shard, file }];
+/** Files of a job's whole result: those that it took over first, then its own. */
+export function wholeFiles(
+  kind: 'parts' | 'rejects',
+  { jobId, parts, base }: Pick<RetryParent, 'jobId' | 'parts' | 'base'>,
+): TakenFile[] {
+  const own = parts.flatMap(({ shardId: id, attempt, range, part, rejects }) => {
+    const file = kind === 'parts' ? part : rejects;
+    return file === null ? [] : [{ jobId, shard: { id, attempt, range }, file }];
   });
+  return [...(base?.[kind] ?? []), ...own];
 }
 
 /** What became of all rows of a job that have an answer: those it took over and its own. */
@@ -102,26 +105,30 @@ export function uncoveredRanges(rows: number, accepted: readonly RowRange[]): Ro
 }
 
 /**
- * The files taken over hold the rows that are counted, and with the retry's `ownRows` they are the `wholeRows` of the
- * parent. Fails with ACCOUNTING.
+ * What is taken over, as `requireTakenBalances` wants it, and the retry's `ownRows` are the `wholeRows` of the parent. Fails
+ * with ACCOUNTING.
  */
-export function requireBaseBalances(
-  { counts, parts, rejects }: Pick<RetryBase, 'counts' | 'parts' | 'rejects'>,
-  ownRows: number,
-  wholeRows: number,
-): void {
+export function requireBaseBalances(base: TakenOver, ownRows: number, wholeRows: number): void {
+  requireTakenBalances(base);
+  if (base.counts.read + ownRows === wholeRows) return;
+  throw new Failure(
+    'ACCOUNTING',
+    `The ${base.counts.read} rows that are taken over and the ${ownRows} rows to be scored are not the ${wholeRows} rows of the job that is tried again.`,
+  );
+}
+
+type TakenOver = Pick<RetryBase, 'counts' | 'parts' | 'rejects'>;
+
+/** The files taken over hold the rows that are counted, and these add up. Fails with ACCOUNTING. */
+export function requireTakenBalances({ counts, parts, rejects }: TakenOver): void {
   const sum = (files: readonly TakenFile[]) => files.reduce((rows, { file }) => rows + file.rows, 0);
   const isWhole = Object.values(counts).every((count) => Number.isSafeInteger(count) && count >= 0);
   const balances =
-    isWhole &&
-    countsBalance(counts) &&
-    sum(parts) === counts.scored &&
-    sum(rejects) === counts.rejected &&
-    counts.read + ownRows === wholeRows;
+    isWhole && countsBalance(counts) && sum(parts) === counts.scored && sum(rejects) === counts.rejected;
   if (balances) return;
   throw new Failure(
     'ACCOUNTING',
-    `What is taken over (${counts.read} rows: ${counts.scored} scored, ${counts.rejected} rejected, ${counts.filtered} filtered; ${sum(parts)} and ${sum(rejects)} in files) and the ${ownRows} rows to be scored are not the ${wholeRows} rows of the job that is tried again.`,
+    `What is taken over does not add up: ${counts.read} rows, of which ${counts.scored} scored, ${counts.rejected} rejected, ${counts.filtered} filtered, and in files ${sum(parts)} scored, ${sum(rejects)} rejected.`,
   );
 }
 

@@ -1,7 +1,7 @@
 import type { BoundJob } from '../core/bound.ts';
 import type { Counts } from '../core/counts.ts';
 import { MANIFEST_PREDICATE_TYPE, MANIFEST_STATEMENT_TYPE, type ManifestFile } from '../core/manifest.ts';
-import { answeredCounts, type RetryBase, type RetryOf } from '../core/retry.ts';
+import { answeredCounts, type RetryBase, type RetryOf, wholeFiles } from '../core/retry.ts';
 import type { RowRange, Snapshot } from '../core/snapshot.ts';
 import type { TaskJob } from '../core/wire.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
@@ -113,17 +113,12 @@ export function createStatement({
   if (job.pinned === null) throw new Error('a job that is not pinned has nothing to state');
   const spec = job.spec as JobSpec;
   const { snapshot, bound, parts } = job.pinned;
-  const origins = new Map<string, FileOrigin['shard']>();
-  for (const { shardId, attempt, range, part, rejects } of parts) {
-    for (const file of [part, rejects])
-      if (file !== null) origins.set(file.key, { id: shardId, attempt, range });
-  }
   const { retry } = job;
-  const taken = new Map<string, string>();
-  for (const { jobId, shard, file } of [...(retry?.base?.parts ?? []), ...(retry?.base?.rejects ?? [])]) {
-    origins.set(file.key, shard);
-    taken.set(file.key, jobId);
-  }
+  const base = retry?.base ?? null;
+  const whole = { jobId: job.jobId, parts, base };
+  const origins = new Map(
+    [...wholeFiles('parts', whole), ...wholeFiles('rejects', whole)].map((taken) => [taken.file.key, taken]),
+  );
   return {
     _type: MANIFEST_STATEMENT_TYPE,
     subject: files.map(({ path, sha256 }) => ({ name: path, digest: { sha256 } })),
@@ -159,10 +154,10 @@ export function createStatement({
         kind,
         rows,
         sizeBytes,
-        ...(retry?.base == null ? {} : { job: taken.get(key) ?? job.jobId }),
-        shard: origins.get(key) ?? null,
+        ...(base === null ? {} : { job: origins.get(key)?.jobId ?? job.jobId }),
+        shard: origins.get(key)?.shard ?? null,
       })),
-      counts: answeredCounts(job.counts, retry?.base ?? null),
+      counts: answeredCounts(job.counts, base),
       ...(retry === null
         ? {}
         : {
@@ -171,8 +166,8 @@ export function createStatement({
               mode: retry.mode,
               replaces: retry.replaces,
               repaired: retry.repaired,
-              inputs: retry.base?.inputs ?? [],
-              counts: { taken: retry.base?.counts ?? null, own: job.counts },
+              inputs: base?.inputs ?? [],
+              counts: { taken: base?.counts ?? null, own: job.counts },
             },
           }),
       checks: job.checks,

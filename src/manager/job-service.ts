@@ -1,8 +1,11 @@
 import { Failure } from '../core/errors.ts';
+import { unknownJob } from '../core/job-refusals.ts';
 import type { Clock } from '../core/ports.ts';
+import { wholeFiles } from '../core/retry.ts';
 import type { JobDetail, JobListFilter, JobStatus } from '../core/wire.ts';
 import type { JobRow, Ledger } from '../state/ledger/ledger.ts';
 import type { Changes } from './changes.ts';
+import { existingJob } from './existing-job.ts';
 import { jobStatus } from './job-status.ts';
 import type { ManagerSettings } from './manager-deps.ts';
 import type { RunningJobs } from './running-jobs.ts';
@@ -31,22 +34,17 @@ export interface JobServiceDeps {
 
 export function createJobService({ ledger, clock, changes, running, settings }: JobServiceDeps): JobService {
   const statusOf = (job: JobRow) => jobStatus(job, running.get(job.jobId), clock.nowMs());
-  const existing = async (tenant: string, jobId: string): Promise<JobRow> => {
-    const job = await ledger.job(tenant, jobId);
-    if (job === null) throw unknownJob(jobId);
-    return job;
-  };
 
   return {
-    status: async (tenant, jobId) => statusOf(await existing(tenant, jobId)),
+    status: async (tenant, jobId) => statusOf(await existingJob(tenant, jobId, ledger)),
     list: async (tenant, filter) => (await ledger.jobs(tenant, filter)).map(statusOf),
 
     async detail(tenant, jobId) {
-      const job = await existing(tenant, jobId);
+      const job = await existingJob(tenant, jobId, ledger);
       const snapshot = await ledger.snapshot(tenant, jobId);
       const bound = job.bound as { key: string | null } | null;
       const parts = job.counts.rejected === 0 ? [] : await ledger.parts(tenant, jobId);
-      const taken = (await ledger.retryBase(tenant, jobId))?.rejects ?? [];
+      const base = await ledger.retryBase(tenant, jobId);
       return {
         job: statusOf(job),
         specification: (job.spec as StoredSpec).spec,
@@ -63,10 +61,10 @@ export function createJobService({ ledger, clock, changes, running, settings }: 
                 columns: snapshot.columns,
                 key: bound?.key ?? null,
               },
-        staged_rejects: [
-          ...taken.map(({ file }) => file),
-          ...parts.flatMap(({ rejects }) => (rejects === null ? [] : [rejects])),
-        ].map(({ key, rows }) => ({ key, rows })),
+        staged_rejects: wholeFiles('rejects', { jobId, parts, base }).map(({ file: { key, rows } }) => ({
+          key,
+          rows,
+        })),
         log_file: `${settings.logFolder}/${jobId}.log`,
       };
     },
@@ -75,7 +73,7 @@ export function createJobService({ ledger, clock, changes, running, settings }: 
       const outcome = await ledger.cancel(tenant, jobId, timeOf(clock));
       if (outcome === 'unknown') throw unknownJob(jobId);
       if (outcome === 'publishing') throw new Failure('JOB_PUBLISHING', `Job ${jobId} is being published.`);
-      const status = statusOf(await existing(tenant, jobId));
+      const status = statusOf(await existingJob(tenant, jobId, ledger));
       if (outcome === 'finished' && status.status !== 'cancelled') {
         throw new Failure(
           'JOB_FINISHED',
@@ -86,8 +84,4 @@ export function createJobService({ ledger, clock, changes, running, settings }: 
       return status;
     },
   };
-}
-
-function unknownJob(jobId: string): Failure {
-  return new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
 }

@@ -1,9 +1,11 @@
 import { Failure } from '../core/errors.ts';
+import { jobUnfinished } from '../core/job-refusals.ts';
 import type { RetryMode } from '../core/retry.ts';
 import { isTerminal } from '../core/states.ts';
 import type { SubmitAnswer } from '../core/wire.ts';
 import { type JobSpec, parseJobSpec } from '../spec/job-spec.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
+import { existingJob } from './existing-job.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { type StoredSpec, submit } from './submit.ts';
 
@@ -75,18 +77,14 @@ export async function retry(request: RetryRequest, deps: ManagerDeps): Promise<S
 async function parentOf(request: RetryRequest, deps: ManagerDeps): Promise<JobRow> {
   const { tenant, jobId } = request;
   const { ledger } = deps;
-  const job = await ledger.job(tenant, jobId);
-  if (job === null)
-    throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
+  const job = await existingJob(tenant, jobId, ledger);
   const tookNothing = job.bound === null && (job.spec as StoredSpec).retry?.mode === 'partial';
   if (isTerminal(job.state)) {
     return tookNothing && job.retryOf !== null ? parentOf({ ...request, jobId: job.retryOf }, deps) : job;
   }
   const parent = job.retryOf === null ? null : await ledger.job(tenant, job.retryOf);
   if (parent !== null) return parent;
-  throw new Failure('JOB_UNFINISHED', `Job ${jobId} is ${job.state}: it can be gone on with.`, {
-    next: `batchwright resume ${jobId}`,
-  });
+  throw jobUnfinished(jobId, job.state);
 }
 
 function withErrorBudget(spec: JobSpec, errorBudget: unknown): JobSpec {

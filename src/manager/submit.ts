@@ -1,5 +1,6 @@
 import type { BoundJob } from '../core/bound.ts';
 import { Failure } from '../core/errors.ts';
+import { destinationBusy } from '../core/job-refusals.ts';
 import { type ModelUse, versionText } from '../core/model-version.ts';
 import type { RetryOf } from '../core/retry.ts';
 import { isTerminal } from '../core/states.ts';
@@ -7,6 +8,7 @@ import type { SubmitAnswer } from '../core/wire.ts';
 import { jobIdentity } from '../spec/identity.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
+import { existingJob } from './existing-job.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { timeOf } from './time-of.ts';
 
@@ -75,14 +77,7 @@ export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise
     time: timeOf(deps.clock),
   });
   if (outcome.kind === 'busy') {
-    throw new Failure(
-      'DESTINATION_BUSY',
-      `Job ${outcome.by.jobId} ("${outcome.by.name}") is unfinished and writes to ${spec.output.path}.`,
-      {
-        place: { field: 'output.path', file: spec.output.path },
-        next: `Wait for it, or: batchwright cancel ${outcome.by.jobId}`,
-      },
-    );
+    throw destinationBusy(outcome.by, spec.output.path);
   }
   return { job_id: outcome.job.jobId, status: outcome.job.state, resumed: outcome.kind === 'resumed' };
 }
@@ -95,9 +90,7 @@ export type ResumeDeps = Pick<ManagerDeps, 'ledger' | 'registry' | 'checkSourceU
  * Fails with JOB_NOT_FOUND, JOB_FINISHED, MODEL_CHANGED, SOURCE_CHANGED.
  */
 export async function checkResumable(tenant: string, jobId: string, deps: ResumeDeps): Promise<void> {
-  const job = await deps.ledger.job(tenant, jobId);
-  if (job === null)
-    throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
+  const job = await existingJob(tenant, jobId, deps.ledger);
   if (isTerminal(job.state)) {
     throw new Failure('JOB_FINISHED', `Job ${jobId} has ended already: it is ${job.state}.`, {
       next: 'To score the rows again, submit the job again.',

@@ -1,10 +1,9 @@
 import type { BoundJob } from '../core/bound.ts';
 import { cutShards } from '../core/cut-shards.ts';
-import type { FailureReport } from '../core/errors.ts';
-import type { PublishedInput, TaskRef } from '../core/lease.ts';
-import type { RetryBase, RetryOf } from '../core/retry.ts';
-import type { Snapshot } from '../core/snapshot.ts';
+import type { TaskRef } from '../core/lease.ts';
+import type { RetryOf } from '../core/retry.ts';
 import { isTerminal } from '../core/states.ts';
+import type { TaskLink } from '../core/task-link.ts';
 import type { TaskAnswer, TaskJob, TaskRetry } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import { modelStoreOf, registryStoreOf, workspaceOf } from './layout.ts';
@@ -16,18 +15,9 @@ import { timeOf } from './time-of.ts';
 import type { Asker } from './worker-service.ts';
 
 /** What task processes may ask, one method for each route. The job is that of the task's token. */
-export interface TaskService {
+export interface TaskService extends Omit<TaskLink, 'claim' | 'renew'> {
   claim(asker: Asker, worker: string, requestId: string): Promise<TaskAnswer>;
   renew(lease: TaskRef): Promise<'held' | 'lost'>;
-  pinned(
-    lease: TaskRef,
-    snapshot: Snapshot,
-    bound: BoundJob,
-    base?: RetryBase,
-  ): Promise<'accepted' | 'fenced'>;
-  audited(lease: TaskRef, checks: unknown): Promise<'accepted' | 'fenced'>;
-  published(lease: TaskRef, result: PublishedInput): Promise<'accepted' | 'fenced'>;
-  fail(lease: TaskRef, report: FailureReport, permanent: boolean): Promise<'retrying' | 'failed' | 'fenced'>;
 }
 
 export function createTaskService(deps: ManagerDeps, longPoll: LongPoll): TaskService {

@@ -1,8 +1,8 @@
+import type { AttemptReports } from '../core/attempt-reports.ts';
 import type { BoundJob } from '../core/bound.ts';
 import { ERROR_CODES } from '../core/error-codes.ts';
 import type { FailureReport } from '../core/errors.ts';
-import type { AttemptFailure, Completion, LeaseRef, Progress, RenewAnswer } from '../core/lease.ts';
-import type { RowRange } from '../core/snapshot.ts';
+import type { LeaseRef, Progress, RenewAnswer } from '../core/lease.ts';
 import { isTerminal } from '../core/states.ts';
 import type { ClaimAnswer, WorkerContextAnswer } from '../core/wire.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
@@ -22,15 +22,10 @@ export interface Asker {
 }
 
 /** What workers may ask, one method for each route. The job is that of the worker's token. */
-export interface WorkerService {
+export interface WorkerService extends AttemptReports {
   context(asker: Asker): Promise<WorkerContextAnswer>;
   claim(asker: Asker, worker: string, requestId: string): Promise<ClaimAnswer>;
   renew(lease: LeaseRef, progress: Progress): Promise<RenewAnswer>;
-  suspect(lease: LeaseRef, range: RowRange | null): Promise<'noted' | 'fenced'>;
-  complete(lease: LeaseRef, completion: Completion): Promise<'accepted' | 'fenced'>;
-  split(lease: LeaseRef, completion: Completion): Promise<'accepted' | 'fenced'>;
-  release(lease: LeaseRef): Promise<'released' | 'fenced'>;
-  fail(lease: LeaseRef, failure: AttemptFailure): Promise<'retrying' | 'exhausted' | 'fenced'>;
   startFailed(tenant: string, jobId: string, worker: string, report: FailureReport): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 import { addCounts, type Counts, countsBalance, NO_ROWS } from '../../core/counts.ts';
 import { Failure } from '../../core/errors.ts';
-import type { PartRow, StoredFile } from '../../core/lease.ts';
-import { type RetryBase, requireBaseBalances } from '../../core/retry.ts';
+import type { PartRow } from '../../core/lease.ts';
+import { answeredCounts, requireTakenBalances, type TakenFile, wholeFiles } from '../../core/retry.ts';
 import type { TaskJob } from '../../core/wire.ts';
 import type { DataEngine } from '../../data/engine.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
@@ -31,25 +31,21 @@ export async function audit(job: TaskJob, storage: Storage, engine: DataEngine):
   const { parts, bound } = pinned;
   const counts = checkAccounts(parts);
   const base = job.retry?.base ?? null;
-  const taken = base === null ? [] : [...base.parts, ...base.rejects].map(({ file }) => file);
-  await checkFiles([...taken, ...parts.flatMap(({ part, rejects }) => [part, rejects])], storage);
+  // The ledger has compared the sum with the rows of the job that is tried again, when the retry was planned.
+  if (base !== null) requireTakenBalances(base);
+  const whole = { jobId: job.jobId, parts, base };
+  const [scored, rejected] = [wholeFiles('parts', whole), wholeFiles('rejects', whole)];
+  await checkFiles([...scored, ...rejected], storage);
   const spec = job.spec as JobSpec;
   const key = spec.input.unique_key ? bound.key : null;
-  if (key !== null)
-    await checkUnique(
-      key,
-      [...(base?.parts ?? []).map(({ file }) => file), ...parts.flatMap(({ part }) => part ?? [])],
-      storage,
-      engine,
-    );
+  if (key !== null) await checkUnique(key, scored, storage, engine);
   return {
     row_accounting: { ranges: parts.length, counts },
-    files: {
-      parts: parts.filter(({ part }) => part !== null).length + (base?.parts.length ?? 0),
-      rejects: parts.filter(({ rejects }) => rejects !== null).length + (base?.rejects.length ?? 0),
-    },
+    files: { parts: scored.length, rejects: rejected.length },
     unique_key: key === null ? null : { column: key },
-    ...(base === null ? {} : { whole_result: wholeResult(base, counts) }),
+    ...(base === null
+      ? {}
+      : { whole_result: { taken: base.counts, own: counts, counts: answeredCounts(counts, base) } }),
   };
 }
 
@@ -73,15 +69,8 @@ function checkAccounts(parts: readonly PartRow[]): Counts {
   return counts;
 }
 
-/** The ledger has compared their sum with the rows of the job that is tried again, when the retry was planned. */
-function wholeResult(base: RetryBase, own: Counts): NonNullable<Checks['whole_result']> {
-  requireBaseBalances(base, own.read, base.counts.read + own.read);
-  return { taken: base.counts, own, counts: addCounts(base.counts, own) };
-}
-
-async function checkFiles(files: readonly (StoredFile | null)[], storage: Storage): Promise<void> {
-  for (const file of files) {
-    if (file === null) continue;
+async function checkFiles(files: readonly TakenFile[], storage: Storage): Promise<void> {
+  for (const { file } of files) {
     const found = await storage.stat(file.key);
     if (found?.sizeBytes === file.sizeBytes) continue;
     const what = found === null ? 'is gone' : `has ${found.sizeBytes} bytes instead of ${file.sizeBytes}`;
@@ -91,11 +80,11 @@ async function checkFiles(files: readonly (StoredFile | null)[], storage: Storag
 
 async function checkUnique(
   key: string,
-  files: readonly StoredFile[],
+  files: readonly TakenFile[],
   storage: Storage,
   engine: DataEngine,
 ): Promise<void> {
-  const paths = await Promise.all(files.map((file) => storage.localPath(file.key)));
+  const paths = await Promise.all(files.map(({ file }) => storage.localPath(file.key)));
   const duplicate = await engine.findDuplicate(paths, key);
   if (duplicate === null) return;
   throw new Failure(

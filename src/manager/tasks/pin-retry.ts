@@ -13,8 +13,8 @@ import {
   requireBaseBalances,
   type TakenFile,
   takenCounts,
-  takenFiles,
   uncoveredRanges,
+  wholeFiles,
 } from '../../core/retry.ts';
 import { type Snapshot, type SnapshotFile, segmentsOf } from '../../core/snapshot.ts';
 import type { TaskRetry, TaskWork } from '../../core/wire.ts';
@@ -41,7 +41,7 @@ export interface PinnedRetry {
 export async function pinRetry(
   { job, lease: { fence } }: TaskWork,
   retry: TaskRetry & { readonly parent: RetryParent },
-  deps: Omit<PinDeps, 'transform'>,
+  deps: GatherDeps,
   signal: AbortSignal,
 ): Promise<PinnedRetry> {
   const { storage } = deps;
@@ -58,16 +58,8 @@ export async function pinRetry(
   };
   await requireModel(gathering);
   const { base: before, parts } = retry.parent;
-  const rejects = await takeAll(
-    [...(before?.rejects ?? []), ...takenFiles(retry.parent.jobId, parts, 'rejects')],
-    'rejects',
-    gathering,
-  );
-  const scored = await takeAll(
-    [...(before?.parts ?? []), ...takenFiles(retry.parent.jobId, parts, 'part')],
-    'parts',
-    gathering,
-  );
+  const rejects = await takeAll('rejects', gathering);
+  const scored = await takeAll('parts', gathering);
   const split = await partRejects(rejects, scored, gathering);
   const missing = await gatherMissing(gathering);
   const files = [...split.files, ...missing];
@@ -98,10 +90,12 @@ export async function pinRetry(
   };
 }
 
+type GatherDeps = Pick<PinDeps, 'storage' | 'engine' | 'parallelFiles'>;
+
 interface Gathering {
   readonly retry: TaskRetry;
   readonly parent: RetryParent;
-  readonly deps: Omit<PinDeps, 'transform'>;
+  readonly deps: GatherDeps;
   readonly signal: AbortSignal;
   /** Storage keys below which this attempt alone writes. */
   readonly rowsFolder: string;
@@ -129,14 +123,13 @@ function showsMalformed({ snapshot, bound }: RetryParent): boolean {
 
 /** Second names for accepted files, so that neither job's clean-up touches the other. */
 async function takeAll(
-  files: readonly TakenFile[],
-  folder: string,
+  kind: 'parts' | 'rejects',
   { deps, parent, takenFolder, signal }: Gathering,
 ): Promise<TakenFile[]> {
   const taken: TakenFile[] = [];
-  for (const [index, each] of files.entries()) {
+  for (const [index, each] of wholeFiles(kind, parent).entries()) {
     signal.throwIfAborted();
-    const key = `${takenFolder}/${folder}/${String(index).padStart(6, '0')}.parquet`;
+    const key = `${takenFolder}/${kind}/${String(index).padStart(6, '0')}.parquet`;
     const { sha256, sizeBytes } = await deps.storage.link(each.file.key, key).catch((error: unknown) => {
       if (!(error instanceof Failure) || error.code !== 'SOURCE_NOT_FOUND') throw error;
       throw new Failure(

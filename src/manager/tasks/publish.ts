@@ -1,5 +1,6 @@
 import type { PublishedInput, StoredFile } from '../../core/lease.ts';
 import type { ManifestFile } from '../../core/manifest.ts';
+import { wholeFiles } from '../../core/retry.ts';
 import type { TaskWork } from '../../core/wire.ts';
 import type { DataEngine } from '../../data/engine.ts';
 import type { Sink } from '../../sinks/sink.ts';
@@ -24,11 +25,8 @@ export async function publish(
 ): Promise<PublishedInput> {
   const { pinned } = job;
   if (pinned === null) throw new Error('a job is published after it was pinned');
-  const base = job.retry?.base ?? null;
-  const parts = [
-    ...(base?.parts ?? []).map(({ file }) => file),
-    ...pinned.parts.flatMap(({ part }) => (part === null ? [] : [part])),
-  ];
+  const whole = { jobId: job.jobId, parts: pinned.parts, base: job.retry?.base ?? null };
+  const parts = wholeFiles('parts', whole).map(({ file }) => file);
   const replaces = job.retry?.replaces ?? null;
   const sinkJob = {
     jobId: job.jobId,
@@ -42,10 +40,7 @@ export async function publish(
       adopt: job.adopt,
       fence: lease.fence,
       parts: parts.length > 0 ? parts : [await emptyPart({ job, lease }, deps)],
-      rejects: [
-        ...(base?.rejects ?? []).map(({ file }) => file),
-        ...pinned.parts.flatMap(({ rejects }) => (rejects === null ? [] : [rejects])),
-      ],
+      rejects: wholeFiles('rejects', whole).map(({ file }) => file),
       staging: `${job.workspace}/published`,
       manifest: deps.manifest,
     },

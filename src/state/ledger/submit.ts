@@ -1,4 +1,5 @@
 import { Failure } from '../../core/errors.ts';
+import { jobUnfinished, unknownJob } from '../../core/job-refusals.ts';
 import { type ModelUse, versionText } from '../../core/model-version.ts';
 import { overBudget } from './error-budget.ts';
 import { existingJob, isPublishing, type JobRecord, jobRecord, modelUse, toJobRow } from './job-record.ts';
@@ -71,13 +72,8 @@ async function requireRetryable(
   { jobId, takesOver }: NonNullable<SubmitInput['retryOf']>,
 ): Promise<void> {
   const parent = await jobRecord(tx, tenant, jobId);
-  if (parent === undefined)
-    throw new Failure('JOB_NOT_FOUND', `There is no job ${jobId}.`, { place: { field: 'job_id' } });
-  if (parent.ended_ms === null) {
-    throw new Failure('JOB_UNFINISHED', `Job ${jobId} is ${parent.state}: it can be gone on with.`, {
-      next: `batchwright resume ${jobId}`,
-    });
-  }
+  if (parent === undefined) throw unknownJob(jobId);
+  if (parent.ended_ms === null) throw jobUnfinished(jobId, parent.state);
   if (takesOver && parent.cleaned_ms !== null)
     throw new Failure('RETRY_EXPIRED', `The parts of job ${jobId} were kept for their time and are removed.`);
 }
