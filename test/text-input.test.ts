@@ -94,6 +94,70 @@ describe('a partner file with broken lines', () => {
   });
 });
 
+describe('many small files, which share Parquet files', () => {
+  const FILES = 120;
+  /** File n has n % 4 records; in every tenth one more line, which is broken. */
+  const many = () =>
+    Object.fromEntries(
+      Array.from({ length: FILES }, (_, at) => [
+        `in/${String(at).padStart(3, '0')}.csv`,
+        `id,x\n${Array.from({ length: at % 4 }, (_, row) => `${at * 10 + row},${at + row / 4}\n`).join('')}${at % 10 === 0 ? 'broken\n' : ''}`,
+      ]),
+    );
+  const RECORDS = Array.from({ length: FILES }, (_, at) =>
+    Array.from({ length: at % 4 }, (_, row) => ({ at, row, id: String(at * 10 + row), y: at + row / 4 })),
+  ).flat();
+  const numbered = `CAST(regexp_extract(source_file, '([0-9]+)[.]csv$', 1) AS INTEGER)`;
+
+  test.concurrent('each record, scored or rejected, has the file and row it came from', async () => {
+    const { run, out } = bench('small', many());
+    const job = expectCompleted(await run({ input: 'in', source: 'csv', key: null, include: 'id', 'error-budget': '12' }));
+    expect(job.counts).toEqual({
+      read: RECORDS.length + 12,
+      scored: RECORDS.length,
+      rejected: 12,
+      filtered: 0,
+    });
+    expect(await published(out, `${numbered} AS at, source_row::INTEGER AS "row", id, y`)).toEqual(RECORDS);
+    const rejects = await rejected(
+      out,
+      `${numbered} AS at, source_row::INTEGER AS "row", _batchwright_line::INTEGER AS line, message`,
+    );
+    expect(rejects).toEqual(
+      Array.from({ length: 12 }, (_, tenth) => ({
+        at: tenth * 10,
+        row: (tenth * 10) % 4,
+        line: ((tenth * 10) % 4) + 2,
+        message: expect.stringContaining(`/in/${String(tenth * 10).padStart(3, '0')}.csv has 1 field`),
+      })),
+    );
+  });
+
+  test.concurrent('prepared by SQL, no record comes twice, and the broken lines stay those of their files', async () => {
+    const { run, out, folder } = bench('small-prepared', many());
+    writeFileSync(
+      join(folder, 'job.yaml'),
+      `model_id: ../identity.onnx\ninput: { source: csv, path: in, key: id, features: [x], transform: "SELECT id, x + 1 AS x FROM input" }\noutput: { destination: parquet, path: out }\nconfig: { error_budget: 12 }\n`,
+    );
+    const flags = { model: null, key: null, features: null, parallelism: null, output: null };
+    const job = expectCompleted(await run(flags, { file: 'job.yaml' }));
+    expect(job.counts).toEqual({
+      read: RECORDS.length + 12,
+      scored: RECORDS.length,
+      rejected: 12,
+      filtered: 0,
+    });
+    expect(await published(out, 'id, y')).toEqual(RECORDS.map(({ id, y }) => ({ id, y: y + 1 })));
+    const rejects = await rejected(out, `_batchwright_file AS file, _batchwright_line::INTEGER AS line`);
+    expect(rejects).toEqual(
+      Array.from({ length: 12 }, (_, tenth) => ({
+        file: expect.stringMatching(new RegExp(`/in/${String(tenth * 10).padStart(3, '0')}\\.csv$`)),
+        line: ((tenth * 10) % 4) + 2,
+      })),
+    );
+  });
+});
+
 describe('the input that a job pinned', () => {
   test.concurrent('is named in the manifest by the original files, with their digests', async () => {
     const { run, out } = bench('manifest', { 'in.csv': 'id,x\n1,2\n' });

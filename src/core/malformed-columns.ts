@@ -14,6 +14,12 @@ export const MALFORMED_COLUMNS = {
 } as const;
 
 /**
+ * INTEGER: of a Parquet file that several small originals were materialised into, one after the other, the original that a
+ * row came from (`OriginalFile.piece`).
+ */
+export const PIECE_COLUMN = '_batchwright_piece';
+
+/**
  * Columns that say where in the original input a row came from: in files that the rows of a retry were put into, if there
  * is no key column.
  */

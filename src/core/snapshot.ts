@@ -50,7 +50,7 @@ export interface SnapshotFile {
 
 /**
  * A file of the input that was materialised: row n of the Parquet file is record n of this one; of a prepared snapshot, its
- * nth malformed record.
+ * nth malformed record. Small files may share a Parquet file: they have its key and identity in common, and each its `piece`.
  */
 export interface OriginalFile {
   /** Absolute, as the machine that pinned it sees it. */
@@ -63,6 +63,20 @@ export interface OriginalFile {
   readonly sha256: string;
   /** Records that are malformed: rows of the Parquet file with the columns of `malformed-columns.ts`. */
   readonly malformed: number;
+  /** The rows of the Parquet file that are records of this one, if it holds several. */
+  readonly piece?: Piece;
+}
+
+/** Consecutive rows of a Parquet file: as many as the snapshot's file has, from `firstRow` on. */
+export interface Piece {
+  /** What stands in the rows' `PIECE_COLUMN`. */
+  readonly index: number;
+  readonly firstRow: number;
+}
+
+/** The original of a Parquet file that holds its records alone. */
+export function wholeFile({ piece: _, ...original }: OriginalFile): OriginalFile {
+  return original;
 }
 
 /** What is compared to notice a change under our feet: before and after each shard, and when a job is resumed. */

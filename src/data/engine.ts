@@ -2,7 +2,7 @@ import type { Column, ElementType, RecordBatch } from '../core/columns.ts';
 import type { Counts } from '../core/counts.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { ConstantColumn } from '../core/signature.ts';
-import type { RowRange, Segment, SourceColumn } from '../core/snapshot.ts';
+import type { Piece, RowRange, Segment, SourceColumn } from '../core/snapshot.ts';
 import type { MissingRowsRequest, RetryRows, RetryRowsRequest } from './retry-rows.ts';
 import type { Transcoded, TranscodeRequest } from './text/transcode.ts';
 import type { TextKind } from './text-carries.ts';
@@ -16,7 +16,7 @@ export interface DataEngine extends AsyncDisposable {
    * Fails with SOURCE_CORRUPT, SOURCE_UNREADABLE, SCHEMA_MISMATCH (naming both files and the column).
    */
   describe(paths: readonly string[], signal: AbortSignal): Promise<DescribedFile[]>;
-  /** Turns a text file into Parquet; see data/text/transcode.ts. As many at once as shards may be open (4), the rest wait. */
+  /** Turns text files into one Parquet file; see data/text/transcode.ts. As many at once as shards may be open (4), the rest wait. */
   transcode(request: TranscodeRequest, signal: AbortSignal): Promise<Transcoded>;
   /** Opens a row range for scoring. */
   openShard(request: ShardRequest): Promise<ShardReader>;
@@ -116,6 +116,8 @@ export interface ShardSegment extends Segment {
   readonly malformedIn?: string;
   /** The file's rows were gathered from others: it says where each came from (`PLACE_COLUMNS`). */
   readonly placed?: boolean;
+  /** The file holds several originals, of which this is one: `start` and `end` count from its first row. */
+  readonly piece?: Piece;
   /** See `SnapshotFile.partition`. */
   readonly partition?: Readonly<Record<string, string | null>>;
 }

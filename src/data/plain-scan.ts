@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { RecordBatch } from '../core/columns.ts';
 import { BatchQueue } from './batch-queue.ts';
-import { cutSegments } from './cut-segments.ts';
+import { cutSegments, wholeSegments } from './cut-segments.ts';
 import type { RejectedRow, ShardRequest, ShardSegment } from './engine.ts';
 import type { Bridge } from './native-bridge.ts';
 import { NotPlain } from './not-plain.ts';
@@ -48,6 +48,8 @@ const TURN_BYTES = 8 * 2 ** 20;
  */
 export class PlainScan implements RecordScan {
   readonly #request: ShardRequest;
+  /** Ranges of rows of Parquet files, in order. */
+  readonly #segments: readonly ShardSegment[];
   readonly #bridge: Bridge;
   readonly #queue: BatchQueue;
   #buffers: ColumnBuffers | null = idleBuffers.pop() ?? new ColumnBuffers();
@@ -70,6 +72,7 @@ export class PlainScan implements RecordScan {
 
   constructor(request: ShardRequest, bridge: Bridge) {
     this.#request = request;
+    this.#segments = wholeSegments(request.segments);
     this.#bridge = bridge;
     this.#queue = new BatchQueue(request.features);
     this.#due = request.range.start;
@@ -116,7 +119,7 @@ export class PlainScan implements RecordScan {
   async #loadRowGroup(): Promise<boolean> {
     while (this.#groups.length === 0) if (!this.#openNext()) return false;
     const group = this.#groups.shift() as RowGroup;
-    const { start, end, fileOffset } = this.#request.segments[this.#segment] as ShardSegment;
+    const { start, end, fileOffset } = this.#segments[this.#segment] as ShardSegment;
     const columns: Uint8Array[] = [];
     let sinceTurn = 0;
     for (let index = 0; index < group.chunks.length; index += 1) {
@@ -140,13 +143,13 @@ export class PlainScan implements RecordScan {
   #openNext(): boolean {
     this.#letGo();
     this.#segment += 1;
-    const segment = this.#request.segments[this.#segment];
+    const segment = this.#segments[this.#segment];
     if (segment === undefined) {
       if (this.#due + this.#queue.rows !== this.#request.range.end) throw new NotPlain('rows are missing');
       return false;
     }
     this.#file = new PlainFile(segment.path, this.#request.features, segment);
-    const isLast = this.#segment === this.#request.segments.length - 1;
+    const isLast = this.#segment === this.#segments.length - 1;
     if (!isLast && this.#file.rows !== segment.end)
       throw new NotPlain('the file has other rows than when it was pinned');
     this.#groups = [...this.#file.rowGroups];

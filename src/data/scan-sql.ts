@@ -1,4 +1,4 @@
-import { MALFORMED_COLUMNS } from '../core/malformed-columns.ts';
+import { MALFORMED_COLUMNS, PIECE_COLUMN } from '../core/malformed-columns.ts';
 import { quoteName, quotePath, quoteText } from './duckdb.ts';
 import type { ShardRequest, ShardSegment } from './engine.ts';
 
@@ -18,33 +18,44 @@ export interface Scan {
 
 /**
  * One statement for all segments. Only the first and the last file of a range can be cut; the whole ones between go to
- * DuckDB as one list, so that thousands of small files cost one scan. `file_row_number` bounds are pushed down: row groups
- * outside are not read.
+ * DuckDB as one list, so that thousands of small files cost one scan. Pieces of one file are read as one range of its rows.
+ * `file_row_number` bounds are pushed down: row groups outside are not read.
  */
 export function scanSql(segments: readonly ShardSegment[], scan: Scan): string {
-  const groups: { first: number; segments: ShardSegment[]; whole: boolean }[] = [];
+  const groups: { readonly first: number; readonly segments: ShardSegment[] }[] = [];
   for (const [index, segment] of segments.entries()) {
-    const whole = index < segments.length - 1 && segment.start === 0;
-    const last = groups.at(-1);
-    // Files of one list have the same columns.
-    const isAlike = (last?.segments[0]?.malformedIn === undefined) === (segment.malformedIn === undefined);
-    if (whole && last?.whole === true && isAlike) last.segments.push(segment);
-    else groups.push({ first: index, segments: [segment], whole });
+    const last = groups.at(-1)?.segments;
+    const isWhole = (one: ShardSegment) => one.start === 0 && one !== segments.at(-1);
+    if (last !== undefined && goTogether(last[0] as ShardSegment, segment, isWhole)) last.push(segment);
+    else groups.push({ first: index, segments: [segment] });
   }
   return groups.map((group) => groupSql(group.first, group.segments, scan)).join(' UNION ALL ');
+}
+
+function goTogether(
+  one: ShardSegment,
+  other: ShardSegment,
+  isWhole: (segment: ShardSegment) => boolean,
+): boolean {
+  if (one.piece !== undefined || other.piece !== undefined) return one.path === other.path;
+  // Files of one list have the same columns.
+  return (
+    isWhole(one) && isWhole(other) && (one.malformedIn === undefined) === (other.malformedIn === undefined)
+  );
 }
 
 function groupSql(first: number, segments: readonly ShardSegment[], scan: Scan): string {
   const { expressions, where } = scan;
   const [segment] = segments as [ShardSegment];
   const single = segments.length === 1;
-  const place = single
-    ? [`${first}::INTEGER AS seg`, `CAST(file_row_number - ${segment.start} AS INTEGER) AS off`]
-    : [`CAST(file_index + ${first} AS INTEGER) AS seg`, 'CAST(file_row_number AS INTEGER) AS off'];
-  const columns = [...place, ...expressions.map(({ sql, as }) => `${sql} AS ${as}`)];
-  const bounds = single ? [`file_row_number >= ${segment.start}`, `file_row_number < ${segment.end}`] : [];
-  const conditions = [...bounds, ...(where === undefined ? [] : [`(${where})`])];
-  const files = `[${segments.map(({ path }) => quotePath(path)).join(', ')}]`;
+  const places = segment.piece === undefined ? filePlaces(first, segments) : piecePlaces(first, segments);
+  const columns = [
+    `CAST(${places.seg} AS INTEGER) AS seg`,
+    `CAST(${places.off} AS INTEGER) AS off`,
+    ...expressions.map(({ sql, as }) => `${sql} AS ${as}`),
+  ];
+  const conditions = [...places.bounds, ...(where === undefined ? [] : [`(${where})`])];
+  const files = `[${places.paths.map(quotePath).join(', ')}]`;
   const read = `read_parquet(${files}, file_row_number = true, hive_partitioning = false, union_by_name = false)`;
   const added = addedColumns(segments, scan);
   const from =
@@ -53,6 +64,51 @@ function groupSql(first: number, segments: readonly ShardSegment[], scan: Scan):
     conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
   }`;
 }
+
+interface Places {
+  readonly paths: readonly string[];
+  readonly seg: string;
+  readonly off: string;
+  readonly bounds: readonly string[];
+}
+
+/** Of one file, perhaps cut, or of several whole ones. */
+function filePlaces(first: number, segments: readonly ShardSegment[]): Places {
+  const [segment] = segments as [ShardSegment];
+  const paths = segments.map(({ path }) => path);
+  if (segments.length > 1) return { paths, seg: `file_index + ${first}`, off: 'file_row_number', bounds: [] };
+  return {
+    paths,
+    seg: String(first),
+    off: `file_row_number - ${segment.start}`,
+    bounds: [`file_row_number >= ${segment.start}`, `file_row_number < ${segment.end}`],
+  };
+}
+
+/** Of consecutive pieces of one file: which one a row belongs to, the row itself says. */
+function piecePlaces(first: number, segments: readonly ShardSegment[]): Places {
+  const pieces = segments.map(({ piece = NO_PIECE, start, end }) => ({
+    index: piece.index,
+    start: piece.firstRow + start,
+    end: piece.firstRow + end,
+  }));
+  const [one] = pieces as [(typeof pieces)[number]];
+  const last = pieces.at(-1) ?? one;
+  // Originals without a record are no segments: so lists, by the number of the piece.
+  const byIndex = <Value>(of: (at: number) => Value): string => {
+    const list = new Array<Value | 'NULL'>(last.index - one.index + 1).fill('NULL');
+    for (const [at, { index }] of pieces.entries()) list[index - one.index] = of(at);
+    return `[${list.join(', ')}][CAST(${PIECE_COLUMN} AS BIGINT) - ${one.index - 1}]`;
+  };
+  return {
+    paths: [(segments as [ShardSegment])[0].path],
+    seg: byIndex((at) => first + at),
+    off: `file_row_number - ${byIndex((at) => pieces[at]?.start)}`,
+    bounds: [`file_row_number >= ${one.start}`, `file_row_number < ${last.end}`],
+  };
+}
+
+const NO_PIECE = { index: 0, firstRow: 0 } as const;
 
 /** Columns that the files themselves do not have. */
 function addedColumns(segments: readonly ShardSegment[], { showsMalformed, partitionTypes }: Scan): string[] {

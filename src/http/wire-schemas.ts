@@ -162,6 +162,7 @@ const pinnedFile = z.strictObject({
       mtimeNs: z.string(),
       sha256: z.string(),
       malformed: whole,
+      piece: z.strictObject({ index: whole, firstRow: whole }).exactOptional(),
     })
     .exactOptional(),
   partition: z.record(z.string(), z.string().nullable()).exactOptional(),

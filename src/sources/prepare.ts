@@ -1,5 +1,5 @@
 import { Failure } from '../core/errors.ts';
-import type { PinnedTable, Snapshot, SnapshotFile } from '../core/snapshot.ts';
+import { type PinnedTable, type Snapshot, type SnapshotFile, wholeFile } from '../core/snapshot.ts';
 import { checkFileUnchanged, fileIdentity } from '../data/file-identity.ts';
 import { runTransform } from '../data/transform/run-transform.ts';
 import type { ReadTable, TransformSettings } from '../data/transform/transform-database.ts';
@@ -98,7 +98,13 @@ export async function pinPrepared(input: InputSpec, context: PrepareContext): Pr
       if (object === null || original === undefined) continue;
       const key = `${workspace}/malformed/${String(index).padStart(6, '0')}.parquet`;
       const identity = await fileIdentity(await storage.localPath(key));
-      files.push({ key, identity, rows: original.malformed, rowGroups: [original.malformed], original });
+      files.push({
+        key,
+        identity,
+        rows: original.malformed,
+        rowGroups: [original.malformed],
+        original: wholeFile(original),
+      });
     }
     await storage.remove(`${workspace}/input`);
     await storage.remove(`${workspace}/side`);
@@ -170,6 +176,7 @@ async function readTable(name: string, { columns, files }: Snapshot, storage: St
         rows,
         ...(partition === undefined ? {} : { partition }),
         ...(original === undefined || original.malformed === 0 ? {} : { malformedIn: original.path }),
+        ...(original?.piece === undefined ? {} : { piece: original.piece }),
       })),
     ),
   };
@@ -208,6 +215,7 @@ function ofSideInput(name: string, error: unknown): unknown {
 /** Parquet is read where it lies: the files that were read must be those that were identified. */
 async function requireUnchanged(tables: readonly Snapshot[], storage: Storage): Promise<void> {
   for (const { files } of tables) {
-    for (const { key, identity } of files) await checkFileUnchanged(await storage.localPath(key), identity);
+    const byKey = new Map(files.map(({ key, identity }) => [key, identity]));
+    for (const [key, identity] of byKey) await checkFileUnchanged(await storage.localPath(key), identity);
   }
 }

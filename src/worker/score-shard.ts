@@ -52,11 +52,12 @@ export async function scoreShard(lease: Lease, held: HeldLease, deps: ScoreShard
         sourceName: original?.key ?? key,
         ...(original === undefined || original.malformed === 0 ? {} : { malformedIn: original.path }),
         ...(context.bound.gathered?.placed === true ? { placed: true } : {}),
+        ...(original?.piece === undefined ? {} : { piece: original.piece }),
         ...(partition === undefined ? {} : { partition }),
       };
     }),
   );
-  for (const segment of segments) await deps.checkUnchanged(segment.path, segment);
+  await checkFiles(segments, deps);
 
   const reader = await deps.engine.openShard({
     range: lease.range,
@@ -81,6 +82,12 @@ export async function scoreShard(lease: Lease, held: HeldLease, deps: ScoreShard
   } finally {
     await reader[Symbol.asyncDispose]();
   }
+}
+
+/** Each file once, however many of its pieces are among the segments. */
+async function checkFiles(segments: readonly ShardSegment[], deps: ScoreShardDeps): Promise<void> {
+  const byPath = new Map(segments.map((segment) => [segment.path, segment]));
+  for (const [path, segment] of byPath) await deps.checkUnchanged(path, segment);
 }
 
 /** Returns the row up to which every record has its answer. */
@@ -179,7 +186,7 @@ async function writePart(
       rejectsPath: rejects.path,
       attempt: lease.attempt,
     });
-    for (const segment of segments) await deps.checkUnchanged(segment.path, segment);
+    await checkFiles(segments, deps);
   } catch (error) {
     await part.discard();
     await rejects.discard();

@@ -12,7 +12,6 @@ const COMMA = 0x2c;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const LF = 0x0a;
-const ONE = 0x31;
 
 export interface PlainCopyForm {
   /** Of the columns, in the order of the scanner. */
@@ -25,8 +24,8 @@ export interface PlainCopyForm {
 }
 
 /**
- * Copies records to a CSV file in one plain form, whatever the form of the original: a field `1` in front, so that no line
- * is empty, then every field in quotes, or nothing for null; with `withMalformed` three fields more: line, problem and
+ * Copies records to a CSV file in one plain form, whatever the form of the originals: in front the number of the original,
+ * so that no line is empty, then every field in quotes, or nothing for null; with `withMalformed` three fields more: line, problem and
  * text of a malformed record, whose other fields are null. A second pass over a file writes it, when types are known.
  */
 export class PlainCopy implements RecordHandler {
@@ -35,6 +34,7 @@ export class PlainCopy implements RecordHandler {
   readonly #quote: string;
   readonly #withMalformed: boolean;
   readonly #isPlainAlready: boolean;
+  #mark = Buffer.from('0');
   #out = Buffer.allocUnsafeSlow(64 * 2 ** 10);
   #length = 0;
 
@@ -50,9 +50,13 @@ export class PlainCopy implements RecordHandler {
     return new PlainCopy(await open(path, 'wx'), form);
   }
 
+  /** What comes from now on is of this original; the first is number 0. */
+  begin(original: number): void {
+    this.#mark = Buffer.from(String(original));
+  }
+
   record(fields: RecordFields): void {
-    this.#room(2);
-    this.#out[this.#length++] = ONE;
+    this.#front();
     if (this.#isPlainAlready && !this.#hasEmptyNull(fields)) {
       this.#byte(COMMA);
       this.#room(fields.end - fields.start);
@@ -65,7 +69,7 @@ export class PlainCopy implements RecordHandler {
   }
 
   malformed({ line, problem, text }: MalformedRecord): void {
-    this.#byte(ONE);
+    this.#front();
     for (let column = 0; column < this.#types.length; column += 1) this.#byte(COMMA);
     for (const value of [String(line), problem, text]) {
       this.#byte(COMMA);
@@ -86,6 +90,11 @@ export class PlainCopy implements RecordHandler {
 
   close(): Promise<void> {
     return this.#file.close();
+  }
+
+  #front(): void {
+    this.#room(this.#mark.length);
+    this.#length += this.#mark.copy(this.#out, this.#length);
   }
 
   /** An empty field that has to become null, which it is not as it stands there. */

@@ -1,6 +1,6 @@
 import duckdb, { type Connection } from '@duckdb/node-bindings';
 import { Failure } from '../../core/errors.ts';
-import { MALFORMED_COLUMNS } from '../../core/malformed-columns.ts';
+import { MALFORMED_COLUMNS, PIECE_COLUMN } from '../../core/malformed-columns.ts';
 import { queryJson, quoteName, quotePath, quoteText, sqlList } from '../duckdb.ts';
 import { duckdbFailure } from '../duckdb-failure.ts';
 import type { CsvDialect } from './csv-scanner.ts';
@@ -24,12 +24,12 @@ export type TextForm =
     };
 
 export interface TranscodeRequest {
-  /** The original, for messages. */
-  readonly original: string;
-  /** The file that is read: the original itself, or its plain copy. */
-  readonly source: string;
+  /** One, or several that are alike, whose records are to follow one another. */
+  readonly originals: readonly string[];
+  /** The files that are read: the originals themselves, or one plain copy of all. */
+  readonly sources: readonly string[];
   readonly form: TextForm;
-  /** Columns in the order of the file, with their types. */
+  /** Columns in the order of the files, with their types. */
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   readonly longestRecordBytes: number;
   /** Columns of the Parquet file, in its order. */
@@ -41,13 +41,18 @@ export interface TranscodeRequest {
 export interface OutputField {
   readonly name: string;
   readonly type: string;
-  /** 'file': of the column of that name; else the same text, or null, in every row. */
-  readonly from: 'file' | { readonly constant: string | null };
+  /** 'file': of the column of that name; else, by original, the same text, or null, in every row of it. */
+  readonly from: 'file' | { readonly constants: readonly (string | null)[] };
 }
 
 export interface Transcoded {
-  readonly rows: number;
   readonly rowGroups: readonly number[];
+  /** By original, in order: their rows follow one another, with its number in `PIECE_COLUMN` where there are several. */
+  readonly pieces: readonly TranscodedPiece[];
+}
+
+export interface TranscodedPiece {
+  readonly rows: number;
   /** Nulls by column, for columns that are not nested. */
   readonly nulls: ReadonlyMap<string, number>;
 }
@@ -64,8 +69,9 @@ const DEFAULT_LINE_BYTES = 2_000_000;
 const COPY_EXTRA_BYTES = 64_000;
 
 /**
- * Turns one text file into Parquet by DuckDB's own reader, set to be strict, in one statement. Nothing is guessed: names,
- * types and dialect are given. `signal` interrupts it.
+ * Turns text files into one Parquet file by DuckDB's own reader, set to be strict, in one statement. Nothing is guessed: names,
+ * types and dialect are given. `signal` interrupts it. 1,000 files of 1 kB take 0.4 s together, alone 2 s: most of what a
+ * small file costs is its Parquet file.
  *
  * Fails with SOURCE_CORRUPT (naming the original, and DuckDB's line where it says one), DISK_FULL, OUT_OF_MEMORY, STORAGE_FAILED.
  */
@@ -82,7 +88,9 @@ export async function transcode(
       connection,
       `COPY (SELECT ${selected(request)} FROM ${reader(request)}) TO ${quoteText(request.target)} (${FORMAT})`,
     );
-    return await lookAt(connection, request.target, duckdb.rows_changed(result));
+    return request.originals.length === 1
+      ? await lookAt(connection, request.target, duckdb.rows_changed(result))
+      : await lookAtPieces(connection, request);
   } catch (error) {
     signal.throwIfAborted();
     throw blame(error, request);
@@ -91,24 +99,30 @@ export async function transcode(
   }
 }
 
-function selected({ output, form }: TranscodeRequest): string {
+function selected({ output, form, originals }: TranscodeRequest): string {
+  const isPlainCopy = form.kind === 'plain-copy';
+  const piece = isPlainCopy ? MARK : 'file_index';
   const fields = output.map(({ name, type, from }) => {
     const named = `AS ${quoteName(name)}`;
     if (from !== 'file') {
-      return `CAST(${from.constant === null ? 'NULL' : quoteText(from.constant)} AS ${type}) ${named}`;
+      const texts = from.constants.map((text) => (text === null ? 'NULL' : quoteText(text)));
+      const value =
+        new Set(texts).size === 1 ? texts[0] : `[${texts.join(', ')}][CAST(${piece} AS BIGINT) + 1]`;
+      return `CAST(${value} AS ${type}) ${named}`;
     }
     // Lists come as JSON in a text.
-    if (form.kind === 'plain-copy' && type.endsWith('[]'))
+    if (isPlainCopy && type.endsWith('[]'))
       return `CAST(CAST(${quoteName(name)} AS JSON) AS ${type}) ${named}`;
     return quoteName(name);
   });
   const { line, problem, text } = MALFORMED_COLUMNS;
-  const extra = form.kind === 'plain-copy' && form.withMalformed ? [line, problem, text].map(quoteName) : [];
-  return [...fields, ...extra].join(', ');
+  const extra = isPlainCopy && form.withMalformed ? [line, problem, text].map(quoteName) : [];
+  const pieces = originals.length === 1 ? [] : [`CAST(${piece} AS INTEGER) AS ${PIECE_COLUMN}`];
+  return [...fields, ...extra, ...pieces].join(', ');
 }
 
-function reader({ source, form, columns, longestRecordBytes }: TranscodeRequest): string {
-  const path = quotePath(source);
+function reader({ sources, form, columns, longestRecordBytes }: TranscodeRequest): string {
+  const path = `[${sources.map(quotePath).join(', ')}]`;
   if (form.kind === 'jsonl') {
     const size = Math.max(16 * 2 ** 20, longestRecordBytes + 1_024);
     return `read_json(${path}, format = 'newline_delimited', auto_detect = false, records = 'true', compression = 'uncompressed',
@@ -118,7 +132,7 @@ function reader({ source, form, columns, longestRecordBytes }: TranscodeRequest)
   const { line, problem, text } = MALFORMED_COLUMNS;
   const read = isCopy
     ? [
-        { name: MARK, type: 'VARCHAR' },
+        { name: MARK, type: 'BIGINT' },
         ...columns.map(({ name, type }) => ({ name, type: type.endsWith('[]') ? 'VARCHAR' : type })),
         ...(form.withMalformed
           ? [
@@ -159,7 +173,7 @@ function reader({ source, form, columns, longestRecordBytes }: TranscodeRequest)
   return `read_csv(${path}, ${options.join(', ')})`;
 }
 
-/** Name of the field that `PlainCopy` puts in front. */
+/** Name of the field that `PlainCopy` puts in front: the number of the original. */
 const MARK = '_batchwright_mark';
 /** Where nothing stands for null: a text that no file can hold. */
 const NO_NULL = '\u0001\u0002 no null \u0002\u0001';
@@ -181,16 +195,63 @@ async function lookAt(connection: Connection, path: string, rows: number): Promi
     rowGroups[chunk.id] = chunk.rows;
     nulls.set(chunk.name, (nulls.get(chunk.name) ?? 0) + (chunk.nulls ?? Number.NaN));
   }
-  return { rows, rowGroups: rowGroups.filter((size) => size > 0), nulls };
+  return { rowGroups: rowGroups.filter((size) => size > 0), pieces: [{ rows, nulls }] };
 }
 
-/** What DuckDB says against the original is the original's fault, unless disk or memory is short. */
-function blame(error: unknown, { original, source, target }: TranscodeRequest): Failure {
-  const failure = duckdbFailure(error, { reads: [source], writes: target });
+/** Rows and nulls of each original, counted in what was written. */
+async function lookAtPieces(
+  connection: Connection,
+  { target, originals, output }: TranscodeRequest,
+): Promise<Transcoded> {
+  const counted = output.filter(({ type }) => !type.endsWith('[]'));
+  const counts = counted.map(({ name }) => `count(*) - count(${quoteName(name)})`);
+  const found = await queryJson<{
+    piece: number;
+    rows: number;
+    first: number;
+    last: number;
+    nulls: number[];
+  }>(
+    connection,
+    `SELECT ${PIECE_COLUMN} AS piece, count(*) AS rows, min(file_row_number) AS first, max(file_row_number) AS last, [${counts.join(', ')}] AS nulls
+       FROM read_parquet(${quotePath(target)}, file_row_number = true, hive_partitioning = false) GROUP BY 1 ORDER BY 1`,
+  );
+  const byPiece = new Map(found.map((each) => [each.piece, each]));
+  let next = 0;
+  const pieces = originals.map((original, index): TranscodedPiece => {
+    const { rows, first, last, nulls } = byPiece.get(index) ?? {
+      rows: 0,
+      first: next,
+      last: next - 1,
+      nulls: [],
+    };
+    if (first !== next || last !== next + rows - 1) {
+      throw new Failure(
+        'ACCOUNTING',
+        `The records of ${original} do not follow those of the file before it.`,
+        {
+          place: { file: original },
+        },
+      );
+    }
+    next += rows;
+    return { rows, nulls: new Map(counted.map(({ name }, column) => [name, nulls[column] ?? 0])) };
+  });
+  return { rowGroups: [], pieces };
+}
+
+/** What DuckDB says against an original is the original's fault, unless disk or memory is short. */
+function blame(error: unknown, { originals, sources, target }: TranscodeRequest): Failure {
+  if (error instanceof Failure) return error;
+  const failure = duckdbFailure(error, { reads: sources, writes: target });
   if (['DISK_FULL', 'OUT_OF_MEMORY', 'SOURCE_NOT_FOUND', 'SOURCE_UNREADABLE'].includes(failure.code))
     return failure;
-  const said = (error instanceof Error ? error.message : String(error)).split('\n');
-  const line = source === original ? /Line: (\d+)/.exec(said[0] ?? '')?.[1] : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  const said = message.split('\n');
+  // Of several, it names the one.
+  const original =
+    originals.find((path) => sources.length === 1 || message.includes(path)) ?? originals[0] ?? '';
+  const line = sources.includes(original) ? /[Ll]ine:? (\d+)/.exec(said[0] ?? '')?.[1] : undefined;
   const why = said.find((text) => /Could not convert|Expected|Error when/.test(text)) ?? said[0] ?? '';
   return new Failure(
     'SOURCE_CORRUPT',

@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { Failure } from '../../core/errors.ts';
-import { MALFORMED_COLUMNS } from '../../core/malformed-columns.ts';
+import { MALFORMED_COLUMNS, PIECE_COLUMN } from '../../core/malformed-columns.ts';
 import type { JoinSpec } from '../../spec/job-spec.ts';
 import { RESERVED_NAMES } from '../describe.ts';
 import { quoteName, quotePath, quoteText } from '../duckdb.ts';
@@ -142,7 +142,7 @@ const PLACED = '_batchwright_placed';
 async function malformedRows(run: Run): Promise<number> {
   const files = run.input.files.filter(({ malformedIn }) => malformedIn !== undefined);
   let rows = 0;
-  for (const { path } of files) {
+  for (const path of new Set(files.map((file) => file.path))) {
     const [found] = await rowsOf<{ n: number }>(
       run,
       `SELECT count(${MALFORMED_COLUMNS.problem})::DOUBLE AS n FROM read_parquet(${quotePath(path)})`,
@@ -297,7 +297,9 @@ async function copyMalformed(run: Run, index: number, target: string): Promise<v
   await execute(
     run,
     `COPY (SELECT result.*, m.${line}, m.${problem}, m.${text}
-       FROM (SELECT ${line}, ${problem}, ${text} FROM read_parquet(${quotePath(file.path)}) WHERE ${problem} IS NOT NULL) m
+       FROM (SELECT ${line}, ${problem}, ${text} FROM read_parquet(${quotePath(file.path)}) WHERE ${problem} IS NOT NULL${
+         file.piece === undefined ? '' : ` AND ${PIECE_COLUMN} = ${file.piece.index}`
+       }) m
        LEFT JOIN read_parquet(${quotePath(run.request.target)}) result ON false
        ORDER BY m.${line}) TO ${quoteText(target)} (${FORMAT})`,
     'input',

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { MALFORMED_COLUMNS } from '../../core/malformed-columns.ts';
-import type { SourceColumn } from '../../core/snapshot.ts';
+import type { Piece, SourceColumn } from '../../core/snapshot.ts';
 import { quoteName, quoteText, sqlList } from '../duckdb.ts';
 import { scanSql } from '../scan-sql.ts';
 
@@ -19,6 +19,7 @@ export interface ReadFile {
   readonly partition?: Readonly<Record<string, string | null>>;
   /** The original, if it has malformed records: the file then has the columns of core/malformed-columns.ts. */
   readonly malformedIn?: string;
+  readonly piece?: Piece;
 }
 
 export interface TransformSettings {

@@ -16,7 +16,7 @@ import {
   uncoveredRanges,
   wholeFiles,
 } from '../../core/retry.ts';
-import { type Snapshot, type SnapshotFile, segmentsOf } from '../../core/snapshot.ts';
+import { type Snapshot, type SnapshotFile, segmentsOf, wholeFile } from '../../core/snapshot.ts';
 import type { TaskRetry, TaskWork } from '../../core/wire.ts';
 import type { RepairedTable } from '../../data/retry-rows.ts';
 import { sources } from '../../sources/sources.ts';
@@ -265,6 +265,7 @@ async function gatherMissing(gathering: Gathering): Promise<SnapshotFile[]> {
           sourceName: original?.key ?? key,
           ...(parent.bound.gathered?.placed === true ? { placed: true } : {}),
           ...(isMalformed && original !== undefined ? { malformedIn: original.path } : {}),
+          ...(original?.piece === undefined ? {} : { piece: original.piece }),
           ...(partition === undefined ? {} : { partition }),
         },
         to: staged.path,
@@ -276,7 +277,7 @@ async function gatherMissing(gathering: Gathering): Promise<SnapshotFile[]> {
           `${file.rows} of ${segment.end - segment.start} rows of ${key} were gathered.`,
           { place: { file: key } },
         );
-      gathered.push(original === undefined ? file : { ...file, original });
+      gathered.push(original === undefined ? file : { ...file, original: wholeFile(original) });
     } finally {
       await staged.discard();
     }

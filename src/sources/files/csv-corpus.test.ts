@@ -411,7 +411,7 @@ describe('should DuckDB and our scanner ever disagree', () => {
     await read('a,b\n1,2\n3,4\n5,6\n');
     const other = join(bench.folder, 'other.txt');
     writeFileSync(other, misread);
-    await expect(bench.pin({ source: 'csv' }, { misread: other })).rejects.toMatchObject({
+    await expect(bench.pin({ source: 'csv' }, { misread: [other] })).rejects.toMatchObject({
       code: 'SOURCE_CORRUPT',
       message: expect.stringMatching(why),
     });

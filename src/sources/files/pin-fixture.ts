@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import duckdb from '@duckdb/node-bindings';
+import { PIECE_COLUMN } from '../../core/malformed-columns.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import { queryJson, quotePath } from '../../data/duckdb.ts';
 import { createDataEngine } from '../../data/duckdb-engine.ts';
@@ -21,8 +22,8 @@ export interface PinOptions {
   /** Every value as DuckDB prints it. */
   readonly asText?: boolean;
   readonly signal?: AbortSignal;
-  /** Has DuckDB read this file instead of the one that is scanned. */
-  readonly misread?: string;
+  /** Has DuckDB read these files instead of those that are scanned. */
+  readonly misread?: readonly string[];
 }
 
 export interface PinBench extends AsyncDisposable {
@@ -64,7 +65,7 @@ export async function pinBench(threads = 1): Promise<PinBench> {
               : {
                   ...engine,
                   transcode: (request, stop) =>
-                    engine.transcode({ ...request, source: options.misread ?? request.source }, stop),
+                    engine.transcode({ ...request, sources: options.misread ?? [] }, stop),
                 },
           workspace: `${workspace}/${pins}`,
           parallelFiles: 2,
@@ -72,13 +73,15 @@ export async function pinBench(threads = 1): Promise<PinBench> {
         },
       );
       const rows: Record<string, unknown>[] = [];
-      for (const { key } of readRows ? snapshot.files : []) {
+      for (const key of new Set(readRows ? snapshot.files.map((file) => file.key) : [])) {
         for (const row of await queryJson<Record<string, unknown>>(
           connection,
           // Numbers that JSON cannot say come as texts.
           `SELECT COLUMNS(*)${options.asText === true ? '::VARCHAR' : ''} FROM read_parquet(${quotePath(await storage.localPath(key))})`,
-        ))
-          rows.push(row);
+        )) {
+          const { [PIECE_COLUMN]: _, ...record } = row;
+          rows.push(record);
+        }
       }
       return { snapshot, rows };
     },

@@ -5,12 +5,13 @@ import { isAbsent } from '../../storage/fs-failure.ts';
 import type { Source } from '../source.ts';
 import { expandPaths } from './expand-paths.ts';
 import { mapParallel } from './map-parallel.ts';
-import { materialise, type TextFormat } from './materialise.ts';
+import { materialise } from './materialise.ts';
+import type { TextFormat } from './text-format.ts';
 
 /** Files looked at at once. */
 const PARALLEL_FILES = 16;
 
-/** A source of text files: they are materialised to Parquet, one file for each, and compared by size and time later. */
+/** A source of text files: they are materialised to Parquet, and compared by size and time later. */
 export function textSource(format: TextFormat): Source {
   return {
     folderPattern: format.folderPattern,
