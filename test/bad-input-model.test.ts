@@ -70,7 +70,22 @@ describe('a model that cannot be run', () => {
   test.concurrent('a folder, or a file of another kind by its name', async () => {
     const bench = shop.bench('kinds');
     mkdirSync(join(bench.folder, 'm.onnx'));
-    expectRefused(await bench.run({}), { exit: 2, code: 'MODEL_NOT_FOUND', names: ['m.onnx', 'not a file'] });
+    const folder = { exit: 2, code: 'MODEL_NOT_FOUND' } as const;
+    expectRefused(await bench.run({}), { ...folder, names: ['m.onnx is a folder', 'holds no .onnx file'] });
+    mkdirSync(join(bench.folder, 'models'));
+    writeFileSync(join(bench.folder, 'models/notes.txt'), 'mine');
+    for (const name of ['a.onnx', 'b.onnx', 'c.onnx', 'd.ONNX'])
+      writeFileSync(join(bench.folder, 'models', name), linear);
+    expectRefused(await bench.run({ model: 'models/' }), {
+      ...folder,
+      names: ['is a folder', 'models/a.onnx, ', 'models/c.onnx and 1 more', 'Name the .onnx file'],
+    });
+    writeFileSync(join(bench.folder, 'plain'), linear);
+    expectRefused(await bench.run({ model: './plain' }), {
+      exit: 2,
+      code: 'SPEC_NOT_BUILT',
+      names: ['plain is a file, but no .onnx file'],
+    });
     writeFileSync(join(bench.folder, 'm.pkl'), linear);
     expectRefused(await bench.run({ model: 'm.pkl' }), {
       exit: 2,
@@ -135,8 +150,8 @@ describe('columns that do not fit the model', () => {
       names: ['features', 'input.features'],
     });
     expect(error.details?.slice(0, 2)).toEqual([
-      'inputs of the model        columns of the input',
-      'features  float32 [N, 3]   id  BIGINT',
+      'inputs of the model           columns of the input',
+      'features  float32 [rows, 3]   id  BIGINT',
     ]);
     expectNothingAt(bench.out);
   });

@@ -297,7 +297,7 @@ test.concurrent('show is a page that tells which version is in production', asyn
     /^ {2}description +Trees$/m,
     /^ {2}tags +team=a$/m,
     /^ {2}OUTPUT +TYPE +SHAPE +LABELS$/m,
-    /float32 +\[\?, 2\] +no, yes$/m,
+    /float32 +\[rows, 2\] +no, yes$/m,
     /^ {2} +2 +- .*$/m,
     /^ {2} +1 +champion .*$/m,
     /^ {2}champion +- +1 /m,

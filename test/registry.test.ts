@@ -80,7 +80,8 @@ describeRegistry('embedded', async () => {
     registry: createEmbeddedRegistry({
       storage,
       async find(tenant, reference) {
-        if (tenant !== 'default' || reference.name !== 'churn') throw noSuchModel(reference, ['churn']);
+        if (tenant !== 'default' || reference.name !== 'churn')
+          throw await noSuchModel(reference, ['churn'], async () => []);
         return { model, alias: null };
       },
     }),

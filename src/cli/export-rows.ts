@@ -5,7 +5,7 @@ import { Option } from 'commander';
 import { Failure } from '../core/errors.ts';
 import type { LineFormat, TableReader, TableRequest } from '../data/table-reader.ts';
 import { fsFailure } from '../storage/fs-failure.ts';
-import { formatCount } from './format.ts';
+import { counted } from './format.ts';
 import type { Output } from './output.ts';
 import { fileFormat, parseRowCount, parseRowFile } from './parse-options.ts';
 import { formatTable, type TableColumn } from './table.ts';
@@ -78,7 +78,7 @@ async function showTable(
   output.result(rows.length === 0 ? 'No rows.' : formatTable(columns, cells, output.width), {});
   if (rows.length > limit) {
     output.note(
-      `The first ${formatCount(limit)} rows. --limit shows more; --format csv and --to give all of them.`,
+      `The first ${counted(limit, 'row')}. --limit shows more; --format csv and --to give all of them.`,
     );
   }
 }
@@ -102,7 +102,7 @@ async function exportFile(
     const rows = format === 'parquet' ? await table.writeParquet() : await writeLines(table, format, partial);
     // Unlike a rename, a link does not replace what another program has put there meanwhile.
     await link(partial, path);
-    output.result(`${formatCount(rows)} ${rows === 1 ? 'row' : 'rows'} written to ${to}`, {
+    output.result(`${counted(rows, 'row')} written to ${to}`, {
       event: 'exported',
       file: path,
       format,

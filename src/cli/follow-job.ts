@@ -5,9 +5,10 @@ import { isTerminal } from '../core/states.ts';
 import type { JobStatus } from '../core/wire.ts';
 import { watchPeakMemory } from '../observe/memory.ts';
 import { type Connection, connect } from './connect.ts';
-import { formatCount, formatDuration } from './format.ts';
+import { counted, formatCount, formatDuration } from './format.ts';
 import { INTERRUPTED, watchInterrupts } from './interrupts.ts';
 import { jobReport } from './job-report.ts';
+import { keysByName } from './key-names.ts';
 import type { Output } from './output.ts';
 import { openProgressView } from './progress-view.ts';
 import { systemClock } from './system-ports.ts';
@@ -105,11 +106,13 @@ function newsIn(status: JobStatus, before: JobStatus | null): string[] {
     news.push(`${before.status.padEnd(10)} took ${ms === undefined ? 'no time' : formatDuration(ms)}`);
   }
   if (status.progress.total_rows !== null && (before?.progress.total_rows ?? null) === null)
-    news.push(`input      ${formatCount(status.progress.total_rows)} rows in ${status.shards.total} shards`);
+    news.push(
+      `input      ${counted(status.progress.total_rows, 'row')} in ${counted(status.shards.total, 'shard')}`,
+    );
   if (status.settings !== null && (before?.settings ?? null) === null) {
     const { workers, memory_mb_per_worker: memory, threads_per_worker: threads } = status.settings;
     news.push(
-      `settings   workers ${workers}, each with ${formatCount(memory)} MiB of memory and ${threads} thread${threads === 1 ? '' : 's'}; batches of ${formatCount(status.settings.batch_size)} rows`,
+      `settings   workers ${workers}, each with ${formatCount(memory)} MiB of memory and ${counted(threads, 'thread')}; batches of ${counted(status.settings.batch_size, 'row')}`,
     );
   }
   if (status.retries > (before?.retries ?? 0)) news.push(`retries    ${status.retries} so far`);
@@ -133,7 +136,13 @@ async function conclude(
   output: Output,
 ): Promise<number> {
   if (ended !== 'interrupted') {
-    output.result(jobReport(ended, { peakMemoryBytes, nowMs: systemClock.nowMs() }), {
+    const keyNames = await keyNamesOf(jobId, connection.client);
+    const context = {
+      peakMemoryBytes,
+      nowMs: systemClock.nowMs(),
+      ...(keyNames === null ? {} : { keyNames }),
+    };
+    output.result(jobReport(ended, context), {
       event: ended.status,
       job: ended,
       peak_memory_bytes: peakMemoryBytes,
@@ -156,7 +165,18 @@ async function conclude(
   await connection.close();
   output.event('interrupted', { job_id: jobId });
   output.note(
-    `${jobId} is unfinished, ${formatCount(last.counts.read)} rows are done.\nTo go on: batchwright resume ${jobId}`,
+    `${jobId} is unfinished, ${counted(last.counts.read, 'row')} done.\nTo go on: batchwright resume ${jobId}`,
   );
   return INTERRUPTED;
+}
+
+/** Null: the job has a key, or never came to know its columns, or nobody answers any more. */
+async function keyNamesOf(jobId: string, client: BatchClient): Promise<string[] | null> {
+  try {
+    const { input } = await client.detail(jobId);
+    return input === null || input.key !== null ? null : keysByName(input.columns);
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'MANAGER_UNREACHABLE') return null;
+    throw error;
+  }
 }

@@ -4,6 +4,23 @@ export function formatCount(count: number): string {
   return Math.round(count).toLocaleString('en-US');
 }
 
+/** `1 row`, `1,200 rows`; `plural` where it is not the noun with an s. */
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${formatCount(count)} ${Math.round(count) === 1 ? noun : plural}`;
+}
+
+/** `1st`, `2nd`, `13th`, `1,021st`. */
+export function formatOrdinal(count: number): string {
+  const ending = ENDINGS.get(new Intl.PluralRules('en', { type: 'ordinal' }).select(count)) ?? 'th';
+  return `${formatCount(count)}${ending}`;
+}
+
+const ENDINGS: ReadonlyMap<string, string> = new Map([
+  ['one', 'st'],
+  ['two', 'nd'],
+  ['few', 'rd'],
+]);
+
 /** 950 ms, 12.3 s, 4 min 05 s, 2 h 03 min. */
 export function formatDuration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
@@ -14,6 +31,7 @@ export function formatDuration(ms: number): string {
 }
 
 export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return counted(bytes, 'byte');
   if (bytes < 2 ** 20) return `${(bytes / 1024).toFixed(0)} KiB`;
   if (bytes < 2 ** 30) return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
@@ -25,5 +43,5 @@ export function formatTime(iso: string): string {
 }
 
 export function formatRate(rows: number, ms: number): string {
-  return ms <= 0 ? '-' : `${formatCount((rows * 1_000) / ms)} rows/s`;
+  return ms <= 0 ? '-' : `${counted((rows * 1_000) / ms, 'row')}/s`;
 }

@@ -2,6 +2,7 @@ import { type Argument, type Command, Help, Option } from 'commander';
 import { EXIT_CODES } from '../core/exit-codes.ts';
 import { COMMON } from './common-options.ts';
 import { paint, render, usesColor } from './style.ts';
+import { foldedAt } from './text-width.ts';
 
 /** A heading and pairs of a term and what it means; a text without a meaning is a line of its own. */
 export interface HelpSection {
@@ -84,26 +85,14 @@ export function formatSection({ title, items }: HelpSection, width: number): str
     if (meaning === undefined) {
       // What an example does may be folded, its command line has to stay one.
       if (!term.startsWith('# ')) return [`  ${term}`];
-      return wrap(term.slice(2), width - 4).map((line) => paint('faint', `  # ${line}`));
+      return foldedAt(term.slice(2), width - 4).map((line) => paint('faint', `  # ${line}`));
     }
     const indent = ' '.repeat(termWidth + 4);
-    return wrap(meaning, width - indent.length).map((line, index) =>
+    return foldedAt(meaning, width - indent.length).map((line, index) =>
       index === 0 ? `  ${term.padEnd(termWidth)}  ${line}` : `${indent}${line}`,
     );
   });
   return [paint('strong', title), ...lines].join('\n');
-}
-
-/** Breaks at spaces; a longer word has a line of its own. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= width)
-      lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }
 
 function argumentTerm(argument: Argument): string {

@@ -2,7 +2,7 @@ import type { Counts } from '../core/counts.ts';
 import { versionText } from '../core/model-version.ts';
 import { isTerminal } from '../core/states.ts';
 import type { JobStatus } from '../core/wire.ts';
-import { formatBytes, formatCount, formatDuration, formatRate } from './format.ts';
+import { counted, formatBytes, formatCount, formatDuration, formatRate } from './format.ts';
 import { belowMessage } from './output.ts';
 import { paint, stateStyle } from './style.ts';
 import { oneLine } from './visible-text.ts';
@@ -11,6 +11,8 @@ export interface ReportContext {
   /** Null: not known, or of no interest. */
   readonly peakMemoryBytes: number | null;
   readonly nowMs: number;
+  /** Of a job without a key: columns with the name of one. Absent: it has a key, or that is of no interest. */
+  readonly keyNames?: readonly string[];
 }
 
 /** A job in full, as `run` shows it at the end and `show` at any time. */
@@ -39,9 +41,13 @@ export function reportLine(label: string, value: string): string {
 }
 
 /** Rows, times, output. */
-export function jobLines(status: JobStatus, { peakMemoryBytes, nowMs }: ReportContext): string[] {
+export function jobLines(status: JobStatus, { peakMemoryBytes, nowMs, keyNames }: ReportContext): string[] {
   const { counts, timings } = status;
   const lines = [reportLine('rows', rows(status))];
+  if (keyNames !== undefined) {
+    const likely = keyNames.length === 0 ? '' : `; could be input.key: ${keyNames.slice(0, 3).join(', ')}`;
+    lines.push(reportLine('key', `file and row number, from 0${oneLine(likely)}`));
+  }
   if (status.retry !== null) {
     const { of, whole } = status.retry;
     lines.push(reportLine('retry of', of));
@@ -67,7 +73,7 @@ export function jobLines(status: JobStatus, { peakMemoryBytes, nowMs }: ReportCo
       ),
     );
   }
-  const resumed = status.resumes === 0 ? '' : `, resumed ${status.resumes} times`;
+  const resumed = status.resumes === 0 ? '' : `, resumed ${counted(status.resumes, 'time')}`;
   lines.push(
     reportLine(
       'shards',

@@ -1,6 +1,6 @@
 import type { ModelDetail, ModelVersionView } from '../core/model-wire.ts';
 import { type OutputSpec, shapeText, type TensorSpec } from '../core/signature.ts';
-import { formatBytes, formatTime } from './format.ts';
+import { counted, formatBytes, formatTime } from './format.ts';
 import { formatTable, type TableColumn } from './table.ts';
 
 /** A model in full: the version that is meant, how it is used, all versions, and where its aliases stood. */
@@ -47,7 +47,9 @@ function selectedVersion(model: ModelVersionView, { aliases }: ModelDetail, chec
 }
 
 function sizeText({ size_bytes, files }: ModelVersionView): string {
-  return files.length === 1 ? formatBytes(size_bytes) : `${formatBytes(size_bytes)} in ${files.length} files`;
+  return files.length === 1
+    ? formatBytes(size_bytes)
+    : `${formatBytes(size_bytes)} in ${counted(files.length, 'file')}`;
 }
 
 type Table = (columns: readonly TableColumn[], rows: readonly (readonly string[])[]) => string;

@@ -1,5 +1,5 @@
 import type { JobStatus } from '../core/wire.ts';
-import { formatCount, formatDuration } from './format.ts';
+import { counted, formatCount, formatDuration } from './format.ts';
 import { createPace, type Pace } from './pace.ts';
 import { paint, render, stateStyle, usesColor } from './style.ts';
 import { fitted, textWidth } from './text-width.ts';
@@ -93,10 +93,10 @@ export function progressLine(
     `${progress.percentage.toFixed(1)}%`,
     ...(rowsPerSecond === null || rowsPerSecond <= 0 ? [] : [`${formatLeft(left / rowsPerSecond)} left`]),
     ...(counts.rejected > 0 ? [paint('warn', `${formatCount(counts.rejected)} rejected`)] : []),
-    `${formatCount(progress.processed_rows)} of ${formatCount(progress.total_rows)} rows`,
-    ...(rowsPerSecond === null ? [] : [`${formatCount(rowsPerSecond)} rows/s`]),
+    `${formatCount(progress.processed_rows)} of ${counted(progress.total_rows, 'row')}`,
+    ...(rowsPerSecond === null ? [] : [`${counted(rowsPerSecond, 'row')}/s`]),
     ...(status.retries > 0 ? [`${status.retries} retried`] : []),
-    `${status.workers} ${status.workers === 1 ? 'worker' : 'workers'}`,
+    counted(status.workers, 'worker'),
   ];
   let text = state;
   let room = width - textWidth(state) - (SHORTEST_BAR + 1);

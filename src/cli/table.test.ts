@@ -28,6 +28,23 @@ test('where room is short cells are cut, and marked; then columns go; nothing is
   expect(table(16)).toEqual(['JOB    NAME', 'job-1  a rather…']);
 });
 
+test('cells of a column that folds are told in full, each below its heading', () => {
+  const columns = [{ header: 'COLUMN' }, { header: 'HOW', least: 10, folds: true }] as const;
+  const rows = [
+    ['tenure', 'exact, or a reject; a null is a reject'],
+    ['city', 'exact'],
+  ];
+  const table = render(formatTable(columns, rows, 24), false).split('\n');
+  expect(table).toEqual([
+    'COLUMN  HOW',
+    'tenure  exact, or a',
+    '        reject; a null',
+    '        is a reject',
+    'city    exact',
+  ]);
+  expect(formatTable(columns, rows, null).split('\n')).toHaveLength(3);
+});
+
 test('a table with more columns than the terminal has room for says how many are missing', () => {
   const columns = Array.from({ length: 40 }, (_, index) => ({ header: `column${index}`, least: 6 }));
   const table = formatTable(columns, [columns.map(() => 'some value')], 60);

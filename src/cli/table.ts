@@ -1,5 +1,5 @@
 import { paint, type Style } from './style.ts';
-import { fitted, padEnd, padStart, textWidth } from './text-width.ts';
+import { fitted, foldedAt, padEnd, padStart, textWidth } from './text-width.ts';
 import { oneLine } from './visible-text.ts';
 
 export interface TableColumn {
@@ -7,6 +7,8 @@ export interface TableColumn {
   readonly align?: 'right';
   /** May be cut down to so many columns of the terminal where room is short. Absent: never. */
   readonly least?: number;
+  /** Where room is short its cells are folded at spaces, over several lines, instead of cut. */
+  readonly folds?: true;
   /** May be left out where room is short; the highest number first. Absent: never. */
   readonly leaveOut?: number;
 }
@@ -17,8 +19,8 @@ const GAP = 2;
 
 /**
  * A table with a heading, at most `width` columns wide (null: as wide as it comes, for files and pipes). Where room is short
- * the widest cells are cut, marked with `…`, then columns are left out; if that does not do either, the last columns that
- * fit are followed by `+n` for those that do not. No line is ever wrapped.
+ * the widest cells are cut, marked with `…`, or folded, then columns are left out; if that does not do either, the last columns that
+ * fit are followed by `+n` for those that do not. No line is ever wrapped by the terminal.
  */
 export function formatTable(
   columns: readonly TableColumn[],
@@ -48,10 +50,29 @@ export function formatTable(
   const more = hidden === 0 ? '' : `${' '.repeat(GAP)}+${hidden}`;
   return [
     line(headers, () => 'strong') + more,
-    ...texts.map((cells, row) => line(cells, (index) => styleIn(rows[row]?.[index]))),
+    ...texts.flatMap((cells, row) =>
+      linesOf(cells, columns, shown).map((each) => line(each, (index) => styleIn(rows[row]?.[index]))),
+    ),
   ]
     .map((each) => each.trimEnd())
     .join('\n');
+}
+
+/** The lines of the terminal that a row takes: one, unless a cell is folded. */
+function linesOf(
+  cells: readonly string[],
+  columns: readonly TableColumn[],
+  shown: Layout['shown'],
+): string[][] {
+  const lines: string[][] = [[...cells]];
+  for (const { index, size } of shown) {
+    if (columns[index]?.folds !== true) continue;
+    for (const [at, text] of foldedAt(cells[index] ?? '', size).entries()) {
+      lines[at] ??= cells.map(() => '');
+      (lines[at] as string[])[index] = text;
+    }
+  }
+  return lines;
 }
 
 /** Rows that decide the widths; later ones are cut to them. Keeps a listing of a million rows quick. */

@@ -21,6 +21,18 @@ export function fitted(text: string, width: number): string {
   return `${kept}…`;
 }
 
+/** The text in lines of at most `width` columns, broken at spaces; a longer word stays whole. At least one line. */
+export function foldedAt(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && textWidth(last) + 1 + textWidth(word) <= width)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 export function padEnd(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - textWidth(text)));
 }

@@ -181,7 +181,7 @@ function requireWidth(
   throw unbindable(
     signature,
     all,
-    `The input '${name}' takes ${free ? 'at least 1' : width} columns, but ${named}`,
+    `The input '${name}' takes ${free ? 'at least 1 column' : `${width} column${width === 1 ? '' : 's'}`}, but ${named}`,
   );
 }
 

@@ -63,10 +63,10 @@ test('another number of features than the model takes is refused, with both side
     expect(code).toBe('MODEL_BINDING');
     expect(message).toContain(`${features.length} column`);
     expect(details.slice(0, 4)).toEqual([
-      'inputs of the model        columns of the input',
-      'features  float32 [N, 3]   id        BIGINT',
-      '                           tenure    INTEGER',
-      '                           charges   DOUBLE',
+      'inputs of the model           columns of the input',
+      'features  float32 [rows, 3]   id        BIGINT',
+      '                              tenure    INTEGER',
+      '                              charges   DOUBLE',
     ]);
   }
   const flat = { inputs: [input('x', [null])], outputs: [SCORE] };

@@ -54,9 +54,17 @@ test('when all versions were removed, that is what is said', () => {
   expect(noSuchVersion('churn', 3, { aliases: [], versions: [] }).message).toMatch(/removed/);
 });
 
-test('a name that is not there keeps its selector in the suggestion, and an empty registry says how to begin', () => {
-  expect(noSuchModel(parseModelReference('chrun@2'), ['churn', 'fraud']).message).toMatch(
-    /Did you mean 'churn@2'\? There is: churn, fraud/,
-  );
-  expect(noSuchModel(parseModelReference('churn'), []).next).toMatch(/model add churn/);
+test('a misspelt name with a misspelt alias gets both put right, and an empty registry says how to begin', async () => {
+  const refused = (reference: string, ...names: string[]) =>
+    noSuchModel(parseModelReference(reference), names, async () => ['champion', 'shadow']);
+  const meant = async (reference: string) =>
+    /Did you mean '(.*)'\? There is: churn, fraud/.exec(
+      (await refused(reference, 'churn', 'fraud')).message,
+    )?.[1];
+  expect(await meant('chrun')).toBe('churn');
+  expect(await meant('chrun@2')).toBe('churn@2');
+  expect(await meant('chrun@chmapion')).toBe('churn@champion');
+  expect(await meant('chrun@shadow')).toBe('churn@shadow');
+  expect(await meant('chrun@nobody')).toBe('churn');
+  expect((await refused('churn')).next).toMatch(/model add churn/);
 });

@@ -42,16 +42,33 @@ export function chooseVersion(
 
 const DEFAULT_ALIAS = 'default';
 
-/** `near`: names there are, for "did you mean". */
-export function noSuchModel(reference: ModelReference, near: readonly string[]): Failure {
-  const meant = nearest(reference.name, near);
+/** `near`: names there are, for "did you mean"; `aliasesOf`: the aliases of one of them, which may be misspelt, too. */
+export async function noSuchModel(
+  reference: ModelReference,
+  near: readonly string[],
+  aliasesOf: (name: string) => Promise<readonly string[]>,
+): Promise<Failure> {
+  const name = nearest(reference.name, near);
+  const meant =
+    name === undefined ? undefined : modelReferenceText(await spelled(reference, name, aliasesOf));
   const names = near.length === 0 ? 'There are none yet.' : `There is: ${listed(near)}.`;
   return notFound(
-    `There is no model '${reference.name}' in the registry.${meant === undefined ? '' : ` Did you mean '${modelReferenceText({ ...reference, name: meant })}'?`} ${names}`,
+    `There is no model '${reference.name}' in the registry.${meant === undefined ? '' : ` Did you mean '${meant}'?`} ${names}`,
     near.length === 0
       ? `batchwright model add ${reference.name} model.onnx; or, for a file, its path: ./${reference.name}.onnx`
       : '`batchwright model list` lists them; a file is named by its path (./model.onnx).',
   );
+}
+
+/** The reference under that name, with the alias of it that the one given is nearest to, or with none. */
+async function spelled(
+  { selector }: ModelReference,
+  name: string,
+  aliasesOf: (name: string) => Promise<readonly string[]>,
+): Promise<ModelReference> {
+  if (selector === null || 'version' in selector) return { name, selector };
+  const alias = nearest(selector.alias, await aliasesOf(name));
+  return { name, selector: alias === undefined ? null : { alias } };
 }
 
 export function noSuchVersion(name: string, version: number, choices: ModelChoices): Failure {

@@ -87,7 +87,11 @@ export interface ConstantColumn {
   readonly value: string | number | boolean;
 }
 
-/** For messages: `[N, 20]`, a free dimension without a name as `?`. */
+/** For people: `[rows, 20]` where any number of rows may come, whatever the model calls it; another free dimension by its name, or `?`. */
 export function shapeText(shape: readonly (number | string | null)[]): string {
-  return `[${shape.map((dim) => dim ?? '?').join(', ')}]`;
+  const [rows] = shape;
+  const texts = shape.map((dim, at) =>
+    typeof dim !== 'number' && (at === 0 || (dim !== null && dim === rows)) ? 'rows' : (dim ?? '?'),
+  );
+  return `[${texts.join(', ')}]`;
 }

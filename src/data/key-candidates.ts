@@ -1,3 +1,4 @@
+import { MALFORMED_COLUMNS } from '../core/malformed-columns.ts';
 import { quoteName, quotePath } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
 import { openReadingDatabase } from './reading-database.ts';
@@ -11,10 +12,14 @@ export interface KeyCandidates {
 
 const MOST_ROWS = 100_000;
 
-/** Which of some columns could tell records apart, by the first 100,000 rows of Parquet files. */
+/**
+ * Which of some columns could tell records apart, by the first 100,000 rows of Parquet files. `malformed`: some of the files
+ * have malformed records, in which all columns are null; these do not count.
+ */
 export async function keyCandidates(
   paths: readonly string[],
   columns: readonly string[],
+  malformed: boolean,
 ): Promise<KeyCandidates> {
   if (paths.length === 0 || columns.length === 0) return { columns: [], rows: 0 };
   await using database = await openReadingDatabase(paths, null);
@@ -24,7 +29,7 @@ export async function keyCandidates(
   try {
     const reader = await database.connection.runAndReadAll(
       `SELECT count(*)::DOUBLE AS row_count, ${counts.join(', ')}
-         FROM (SELECT ${columns.map(quoteName).join(', ')} FROM read_parquet([${paths.map(quotePath).join(', ')}], hive_partitioning = false) LIMIT ${MOST_ROWS})`,
+         FROM (SELECT ${columns.map(quoteName).join(', ')} FROM read_parquet([${paths.map(quotePath).join(', ')}], hive_partitioning = false, union_by_name = ${malformed}) ${malformed ? `WHERE ${MALFORMED_COLUMNS.line} IS NULL` : ''} LIMIT ${MOST_ROWS})`,
     );
     const [row] = reader.getRowObjectsJson();
     return {

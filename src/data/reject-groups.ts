@@ -1,3 +1,4 @@
+import { MALFORMED_COLUMNS } from '../core/malformed-columns.ts';
 import { quoteName, quotePath, quoteText } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
 import { openReadingDatabase } from './reading-database.ts';
@@ -21,12 +22,14 @@ export interface RejectCause {
   /** One of the messages. */
   readonly message: string;
   readonly rows: number;
-  /** Keys (or `file:row`) of some of them. */
+  /** Keys of some of them (or `file:row`, see `RejectGroups.key`); of malformed records, which have none, `line 7 of file`. */
   readonly samples: readonly string[];
 }
 
 export interface RejectGroups {
   readonly groups: readonly RejectGroup[];
+  /** The column that the samples are keys of; null: they are `file:row`, where the first row of a file is 0. */
+  readonly key: string | null;
   /** Rows whose codes were counted, in order of the input. */
   readonly countedRows: number;
   /** Rows whose messages were compared, from the first on. */
@@ -46,7 +49,7 @@ const SAMPLES = 3;
 export async function groupRejects(files: readonly RejectFile[], key: string | null): Promise<RejectGroups> {
   const counted = files.slice(0, MOST_FILES);
   const paths = counted.map(({ path }) => path);
-  if (paths.length === 0) return { groups: [], countedRows: 0, comparedRows: 0 };
+  if (paths.length === 0) return { groups: [], key, countedRows: 0, comparedRows: 0 };
   await using database = await openReadingDatabase(paths, null);
   const ask = async (sql: string) => {
     try {
@@ -60,10 +63,16 @@ export async function groupRejects(files: readonly RejectFile[], key: string | n
   );
   const keyText = key === null ? `source_file || ':' || source_row` : `${quoteName(key)}::VARCHAR`;
   const compared = firstFiles(counted, MOST_COMPARED);
+  const comparedScan = scan(compared.map(({ path }) => path));
+  const { line, file } = MALFORMED_COLUMNS;
+  const columns = await ask(`SELECT column_name FROM (DESCRIBE SELECT * FROM ${comparedScan})`);
+  const malformed = columns.some(({ column_name: name }) => name === line)
+    ? `'line ' || ${line} || ' of ' || ${file}, `
+    : '';
   const causes = await ask(
     `SELECT code, min(message) AS message, count(*)::DOUBLE AS rows, list(key ORDER BY n)[:${SAMPLES}] AS samples
-       FROM (SELECT code, message, coalesce(${keyText}, 'null') AS key, row_number() OVER () AS n, ${SHAPE} AS shape
-               FROM (SELECT * FROM ${scan(compared.map(({ path }) => path))} LIMIT ${MOST_COMPARED}))
+       FROM (SELECT code, message, coalesce(${malformed}${keyText}, 'null') AS key, row_number() OVER () AS n, ${SHAPE} AS shape
+               FROM (SELECT * FROM ${comparedScan} LIMIT ${MOST_COMPARED}))
       GROUP BY code, shape
     QUALIFY row_number() OVER (PARTITION BY code ORDER BY count(*) DESC, min(n)) <= ${MOST_CAUSES}
       ORDER BY code, rows DESC, min(n)`,
@@ -80,6 +89,7 @@ export async function groupRejects(files: readonly RejectFile[], key: string | n
           samples: (cause.samples as unknown[]).map(String),
         })),
     })),
+    key,
     countedRows: sumRows(counted),
     comparedRows: Math.min(MOST_COMPARED, sumRows(compared)),
   };
@@ -88,8 +98,9 @@ export async function groupRejects(files: readonly RejectFile[], key: string | n
 /** Numbers that stand alone are the record's own values; digits in a name, as in `f12`, belong to the cause. */
 const SHAPE = `regexp_replace(message, ${quoteText(String.raw`(^|[^\w.])[-+]?\d[\d.,]*(e[-+]?\d+)?`)}, ${quoteText(String.raw`\1#`)}, 'gi')`;
 
+/** Files that a retry has taken over may have columns more, or less: those for malformed records. */
 function scan(paths: readonly string[]): string {
-  return `read_parquet([${paths.map(quotePath).join(', ')}], hive_partitioning = false)`;
+  return `read_parquet([${paths.map(quotePath).join(', ')}], hive_partitioning = false, union_by_name = true)`;
 }
 
 /** As many files as hold the first rows. */

@@ -85,7 +85,7 @@ function warnings(job: JobRow): string[] {
   if (job.state !== 'completed' || job.counts.rejected === 0) return [...binding];
   return [
     ...binding,
-    `${job.counts.rejected} of ${job.counts.read} rows were rejected, within the error budget; see _rejects in the output.`,
+    `${job.counts.rejected} of ${job.counts.read} ${job.counts.rejected === 1 ? 'row was' : 'rows were'} rejected, within the error budget; see _rejects in the output.`,
   ];
 }
 

@@ -105,7 +105,7 @@ export function createModelService({
     async show(tenant, reference, { before, limit }) {
       const { name } = reference;
       const choices = await models.modelChoices(tenant, name);
-      if (choices === null) throw noSuchModel(reference, await namesOf(tenant, models));
+      if (choices === null) throw await unknownModel(tenant, reference, models);
       const selected = await selectedVersion(tenant, reference, models);
       const versions = await models.modelVersions(tenant, name, { before, limit: limit + 1 });
       return modelDetailView(
@@ -125,7 +125,7 @@ export function createModelService({
     async moveAlias(tenant, name, { alias, version, by }) {
       checkedAlias(alias);
       const choices = await models.modelChoices(tenant, name);
-      if (choices === null) throw noSuchModel({ name, selector: null }, await namesOf(tenant, models));
+      if (choices === null) throw await unknownModel(tenant, { name, selector: null }, models);
       // Says so, with the aliases there are, where there is none to be taken away.
       if (version === null) chooseVersion({ name, selector: { alias } }, choices);
       const outcome = await models.moveModelAlias({ tenant, name, alias, version, by, nowMs: clock.nowMs() });
@@ -137,7 +137,7 @@ export function createModelService({
 
     async remove(tenant, name, version, { force, by }) {
       const choices = await models.modelChoices(tenant, name);
-      if (choices === null) throw noSuchModel({ name, selector: { version } }, await namesOf(tenant, models));
+      if (choices === null) throw await unknownModel(tenant, { name, selector: { version } }, models);
       const outcome = await models.removeModelVersion({
         tenant,
         name,
@@ -166,7 +166,7 @@ export async function findModel(
 ): Promise<RegisteredModel> {
   const { name } = reference;
   const choices = await models.modelChoices(tenant, name);
-  if (choices === null) throw noSuchModel(reference, await namesOf(tenant, models));
+  if (choices === null) throw await unknownModel(tenant, reference, models);
   const { version, alias } = chooseVersion(reference, choices);
   const model = await models.modelVersion(tenant, name, version);
   if (model === null) throw noSuchVersion(name, version, choices);
@@ -229,8 +229,13 @@ function inUse(
 /** For "did you mean". */
 const NAMES = 500;
 
-async function namesOf(tenant: string, models: Models): Promise<string[]> {
-  return (await models.models(tenant, { after: null, limit: NAMES })).map(({ name }) => name);
+async function unknownModel(tenant: string, reference: ModelReference, models: Models): Promise<Failure> {
+  const known = await models.models(tenant, { after: null, limit: NAMES });
+  return await noSuchModel(
+    reference,
+    known.map(({ name }) => name),
+    async (name) => (await models.modelChoices(tenant, name))?.aliases.map(({ alias }) => alias) ?? [],
+  );
 }
 
 function present<Value>(value: Value | null): Value {

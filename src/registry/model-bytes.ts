@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ModelCompanion } from '../core/bound.ts';
@@ -62,7 +62,9 @@ export function modelChanged(path: string): Failure {
 
 async function reading(path: string, work: () => Promise<void>): Promise<void> {
   try {
-    if (!(await stat(path)).isFile())
+    const found = await stat(path);
+    if (found.isDirectory()) throw await folderGiven(path);
+    if (!found.isFile())
       throw new Failure('MODEL_NOT_FOUND', `${path} is not a file.`, { place: { file: path } });
     await work();
   } catch (error) {
@@ -81,4 +83,24 @@ async function reading(path: string, work: () => Promise<void>): Promise<void> {
     }
     throw error;
   }
+}
+
+const MOST_CANDIDATES = 3;
+
+/** With the paths of models in it, for whoever named the folder instead of one. */
+async function folderGiven(folder: string): Promise<Failure> {
+  const models = (await readdir(folder)).filter((name) => /\.onnx$/i.test(name)).sort();
+  const shown = models.slice(0, MOST_CANDIDATES).map((name) => join(folder, name));
+  const more = models.length > shown.length ? ` and ${models.length - shown.length} more` : '';
+  const [first, second] = shown;
+  const holds = first === undefined ? 'It holds no .onnx file.' : `It holds ${shown.join(', ')}${more}.`;
+  return new Failure('MODEL_NOT_FOUND', `${folder} is a folder, not a model. ${holds}`, {
+    place: { file: folder, field: 'model_id' },
+    next:
+      first === undefined
+        ? 'Give the path of an .onnx file.'
+        : second === undefined
+          ? `Name the file: ${first}`
+          : 'Name the .onnx file in it.',
+  });
 }

@@ -72,7 +72,7 @@ const plainInputSchema = z.strictObject({
   }),
   key: column.exactOptional().meta({
     description:
-      'Column that identifies a record; it comes first in the output. Without it, file and row number do (`source_file`, `source_row`).',
+      'Column that identifies a record; it comes first in the output. Without it, file and row number do (`source_file`, `source_row`; the first row of a file is 0).',
   }),
   unique_key: z
     .boolean()

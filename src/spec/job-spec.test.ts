@@ -242,7 +242,7 @@ test.each(BAD)('in %s: %s is %s', (section, line, code, field, message) => {
   expect(failure.message.length).toBeLessThan(600);
 });
 
-test.each(['model.pkl', 'folder/'])(
+test.each(['model.pkl', 'folder/model.txt', 'm.tar.gz'])(
   'a model that is no ONNX file (%s) is told apart from a missing one',
   (model_id) => {
     const failure = refusal(() => parseJobSpec({ ...SMALL, model_id }, { folder: FOLDER }));

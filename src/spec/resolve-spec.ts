@@ -167,7 +167,8 @@ function modelProblems(model: string, origin: SpecOrigin): FailureReport[] {
       ];
     }
   }
-  if (/\.onnx$/i.test(model)) return [];
+  // What a path without an ending of another kind stands for, a folder perhaps, is seen where files are.
+  if (!/\.(?!onnx$)[a-z]\w*$/i.test(basename(model))) return [];
   return [
     fieldProblem(
       'SPEC_NOT_BUILT',

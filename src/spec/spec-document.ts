@@ -12,6 +12,7 @@ import {
 } from 'yaml';
 import type { Failure, FailureReport } from '../core/errors.ts';
 import { failureOfProblems, specProblem } from './spec-problem.ts';
+import { markedLine, yamlProblem } from './yaml-problem.ts';
 
 /** A specification as it was written: plain values, and where each stands. */
 export interface SpecDocument {
@@ -49,12 +50,14 @@ export function readSpecDocument(text: string, file?: string): SpecDocument {
   const document = compose(text, file, lines);
   const lineAt = (offset: number): number => lines.linePos(offset).line;
   if (document.errors.length > 0) {
-    const shown = [...new Map(document.errors.map((error) => [error.pos[0], error])).values()].slice(0, 5);
-    throw failureOfProblems(
-      shown.map((error) =>
-        problem(file, lineAt(error.pos[0]), `is not YAML: ${error.message.split('\n')[0]}`),
-      ),
-    );
+    const found = yamlProblem(document.errors, text);
+    throw failureOfProblems([
+      {
+        ...problem(file, found.line, `is not YAML: ${found.what}`),
+        next: 'Correct the line shown: depth is said in spaces, and a key ends in a colon and a space.',
+        details: markedLine(text, found),
+      },
+    ]);
   }
   return new Reader(file, lineAt).read(document.contents);
 }
@@ -127,7 +130,11 @@ class Reader {
     const line = this.lineAt(node.range[0]);
     if (!this.lines.has(key(path))) this.lines.set(key(path), line);
     if (path.length > MAX_DEPTH) throw tooDeep(this.file, line);
-    if (isAlias(node)) return this.refuse(line, `uses the alias *${node.source}; write the value out`);
+    if (isAlias(node))
+      return this.refuse(
+        line,
+        `uses the alias *${node.source}; write the value out, a pattern in quotes: "*${node.source}"`,
+      );
     if (node.anchor !== undefined) return this.refuse(line, `has the anchor &${node.anchor}; leave it out`);
     if (node.tag !== undefined) return this.refuse(line, `has the tag ${shortTag(node.tag)}; leave it out`);
     if (isSeq(node)) return node.items.map((item, at) => this.value(item as ParsedNode, [...path, at]));

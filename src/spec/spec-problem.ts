@@ -1,5 +1,5 @@
 import { ERROR_CODES, type ErrorCode } from '../core/error-codes.ts';
-import { Failure, type FailureReport } from '../core/errors.ts';
+import { Failure, type FailureReport, failureFromReport } from '../core/errors.ts';
 
 interface Where {
   readonly file?: string | undefined;
@@ -34,8 +34,7 @@ export function failureOfProblems(problems: readonly FailureReport[]): Failure {
   const sorted = problems.toSorted((a, b) => (a.place.line ?? 0) - (b.place.line ?? 0));
   const first = sorted[0];
   if (first === undefined) throw new Error('no problems to report');
-  if (sorted.length === 1)
-    return new Failure(first.code, first.message, { place: first.place, next: first.next });
+  if (sorted.length === 1) return failureFromReport(first);
   const shown = sorted.slice(0, SHOWN);
   const rest = sorted.length - shown.length;
   const list = [...shown.map((problem) => problem.message), ...(rest > 0 ? [`and ${rest} more`] : [])];

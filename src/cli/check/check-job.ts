@@ -9,6 +9,7 @@ import { shapeText } from '../../core/signature.ts';
 import { rangeRows, type SourceColumn } from '../../core/snapshot.ts';
 import type { WorkerContext } from '../../core/wire.ts';
 import { createDataEngine } from '../../data/duckdb-engine.ts';
+import type { KeyCandidates } from '../../data/key-candidates.ts';
 import { predictionFacts } from '../../data/prediction-facts.ts';
 import { groupRejects } from '../../data/reject-groups.ts';
 import { effectiveSettings } from '../../manager/effective-settings.ts';
@@ -31,6 +32,9 @@ import type { OpenLedger } from '../../state/sqlite/open-ledger.ts';
 import { createLocalStorage } from '../../storage/local.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { WHOLE_FILE_SYSTEM } from '../embedded-manager.ts';
+import { counted } from '../format.ts';
+import { hasKeyName } from '../key-names.ts';
+import { keysByValue } from '../likely-keys.ts';
 import { localSink } from '../local-sink.ts';
 import { registryOver } from '../registry-over.ts';
 import { EMBEDDED_TENANT } from '../state-folder.ts';
@@ -177,7 +181,18 @@ export async function checkJob(
             sha256: model.pinned.sha256,
             registered: useOf(model.pinned),
           },
-    input: input === null ? null : describeInput(spec, input, rows),
+    input:
+      input === null
+        ? null
+        : {
+            ...describeInput(spec, input, rows),
+            keyless:
+              spec.input.key !== undefined ||
+              model?.resolved.registered?.model.contract.key !== undefined ||
+              isPrepared(spec.input)
+                ? null
+                : ((await attempt(() => keysBeside(settled?.bound, input, storage))) ?? null),
+          },
     binding: settled === null ? null : describeBinding(settled.bound, settled.columns, spec.input.on_null),
     sample,
     estimate,
@@ -203,6 +218,18 @@ function useOf({ registered }: PinnedModel): { name: string; version: number; al
   if (registered === undefined) return null;
   const { name, version, alias } = registered;
   return { name, version, alias };
+}
+
+/** What could be named as the key, what has the name of one first; features are none. */
+async function keysBeside(
+  bound: BoundJob | undefined,
+  { snapshot }: LookedAtInput,
+  storage: Storage,
+): Promise<KeyCandidates> {
+  const { columns, rows } = await keysByValue(snapshot, storage);
+  const features = new Set(bound?.binding.inputs.flatMap((input) => input.columns));
+  const free = columns.filter((name) => !features.has(name));
+  return { columns: [...free.filter(hasKeyName), ...free.filter((name) => !hasKeyName(name))], rows };
 }
 
 /** The job that `run` would go on with; null: none. Fails as a resume would. */
@@ -343,7 +370,7 @@ function judgeSample(
     const codes = rejects.groups.map(({ code }) => code).join(', ');
     const seen =
       counts.rejected === 0
-        ? `${input.malformed} lines of the input are malformed`
+        ? `${counted(input.malformed, 'line')} of the input ${input.malformed === 1 ? 'is' : 'are'} malformed`
         : `${counts.rejected} of ${counts.read} sampled rows would be rejected (${codes}), so some ${expected} of ${rows}`;
     refuse(
       new Failure('ERROR_BUDGET_EXCEEDED', `${seen}; config.error_budget allows ${allowed}.`, {
@@ -448,7 +475,7 @@ async function freeBytesAt(path: string): Promise<number | null> {
   }
 }
 
-function describeInput(spec: JobSpec, input: LookedAtInput, rows: number): CheckedInput {
+function describeInput(spec: JobSpec, input: LookedAtInput, rows: number): Omit<CheckedInput, 'keyless'> {
   const { snapshot, files, sizeBytes, rowsExact, malformed } = input;
   return {
     source: spec.input.source,

@@ -1,11 +1,13 @@
 import { ERROR_CODES, isErrorCode } from '../../core/error-codes.ts';
 import { versionText } from '../../core/model-version.ts';
 import type { PredictionFacts } from '../../data/prediction-facts.ts';
-import { formatBytes, formatCount, formatDuration } from '../format.ts';
-import { helpWidth, wrap } from '../help.ts';
+import { counted, formatBytes, formatCount, formatDuration } from '../format.ts';
+import { helpWidth } from '../help.ts';
 import { belowMessage } from '../output.ts';
+import { sampleRows } from '../sample-rows.ts';
 import { paint } from '../style.ts';
 import { formatTable } from '../table.ts';
+import { foldedAt } from '../text-width.ts';
 import { oneLine } from '../visible-text.ts';
 import type { CheckedBinding, CheckedSample, CheckResult } from './check-result.ts';
 import type { Estimate } from './estimate.ts';
@@ -27,6 +29,9 @@ export function checkReport(result: CheckResult, runCommand: string): string {
   return sections.join('\n\n');
 }
 
+/** Columns that are named as possible keys. */
+const MOST_KEYS = 3;
+
 function line(label: string, value: string): string {
   return `${label.padEnd(9)} ${value}`;
 }
@@ -43,21 +48,28 @@ function facts({ model, input, output, sample: scored, resumes }: CheckResult): 
   }
   if (input !== null) {
     const rows = input.rows_exact
-      ? `${formatCount(input.rows)} rows`
-      : `about ${formatCount(input.rows)} rows (reckoned from their beginnings; --full counts)`;
-    const files = `${formatCount(input.files)} ${input.source} ${input.files === 1 ? 'file' : 'files'}`;
+      ? counted(input.rows, 'row')
+      : `about ${counted(input.rows, 'row')} (reckoned from their beginnings; --full counts)`;
+    const files = counted(input.files, `${input.source} file`);
     lines.push(line('input', `${files}, ${formatBytes(input.size_bytes)}, ${rows}`));
     if (input.files_looked_at < input.files)
-      lines.push(line('', `${input.files_looked_at} of the files were looked at`));
+      lines.push(line('', `${input.files_looked_at} of the files looked at`));
     if (input.prepared) lines.push(line('', 'prepared in full: rows and columns are those of the result'));
     if (input.malformed_lines > 0)
-      lines.push(line('', `${formatCount(input.malformed_lines)} malformed lines found`));
+      lines.push(line('', `${counted(input.malformed_lines, 'malformed line')} found`));
   }
   const key = scored?.key ?? null;
   if (key !== null) {
     const unique = key.twice === null ? 'all different' : `${formatCount(key.distinct)} different`;
     const nulls = key.never_null ? ', never null in the files' : '';
     lines.push(line('key', `${oneLine(key.column)}: ${formatCount(key.rows)} sampled, ${unique}${nulls}`));
+  }
+  const keyless = input?.keyless ?? null;
+  if (keyless !== null) {
+    lines.push(line('key', 'none: rows are told by file and row number, the first row is 0'));
+    const shown = keyless.columns.slice(0, MOST_KEYS).map(oneLine).join(', ');
+    const many = keyless.columns.length > MOST_KEYS ? ' ...' : '';
+    if (shown !== '') lines.push(line('', `could be input.key: ${shown}${many} (no null, nothing twice)`));
   }
   const state = output.usable ? paint('good', 'can be written') : paint('bad', 'cannot be used');
   const free = output.free_bytes === null ? '' : `, ${formatBytes(output.free_bytes)} free`;
@@ -94,17 +106,17 @@ function binding({ inputs, outputs }: CheckedBinding): string {
         { header: 'TAKES', least: 8 },
         { header: 'COLUMN', least: 10 },
         { header: 'TYPE', least: 7 },
-        { header: 'HOW', least: 10 },
+        { header: 'HOW', least: 10, folds: true },
       ],
       rows,
-      width(),
+      helpWidth(),
     ),
     '',
     formatTable(
       [
         { header: 'RESULT COLUMN', least: 12 },
         { header: 'TYPE', least: 8 },
-        { header: 'FROM', least: 12 },
+        { header: 'FROM', least: 12, folds: true },
       ],
       [
         ...shownOutputs.map(({ column, type, from }) => [column, type, from]),
@@ -121,15 +133,13 @@ function sample({ sample: found }: CheckResult): string {
   const filtered = counts.filtered === 0 ? '' : `, ${formatCount(counts.filtered)} filtered`;
   const rejected = `${formatCount(counts.rejected)} rejected`;
   const lines = [
-    `${paint('strong', 'Sample')}: ${formatCount(counts.read)} rows${from}: ${formatCount(counts.scored)} scored, ${counts.rejected > 0 ? paint('warn', rejected) : rejected}${filtered}`,
+    `${paint('strong', 'Sample')}: ${counted(counts.read, 'row')}${from}: ${formatCount(counts.scored)} scored, ${counts.rejected > 0 ? paint('warn', rejected) : rejected}${filtered}`,
   ];
   for (const { code, rows, causes } of rejects.groups) {
-    lines.push(`  ${paint('warn', code)}  ${formatCount(rows)} ${rows === 1 ? 'row' : 'rows'}`);
-    for (const { message, rows: count, samples } of causes) {
-      lines.push(...folded(`${formatCount(count)} x ${oneLine(message)}`, 4));
-      lines.push(
-        ...folded(`rows ${samples.map(oneLine).join(', ')}${count > samples.length ? ' ...' : ''}`, 8),
-      );
+    lines.push(`  ${paint('warn', code)}  ${counted(rows, 'row')}`);
+    for (const cause of causes) {
+      lines.push(...folded(`${formatCount(cause.rows)} x ${oneLine(cause.message)}`, 4));
+      lines.push(...folded(sampleRows(cause, rejects.key), 8));
     }
     if (isErrorCode(code)) lines.push(...folded(`What to do: ${ERROR_CODES[code].next}`, 4));
   }
@@ -169,12 +179,12 @@ function figure(value: number): string {
 }
 
 function estimate(found: Estimate): string {
-  const workers = `${found.workers} ${found.workers === 1 ? 'worker' : 'workers'}`;
+  const workers = counted(found.workers, 'worker');
   const total = found.memory_mb_per_worker * found.workers;
   return [
     `${paint('strong', 'Estimate')}: about ${formatDuration(found.duration_ms)} (${formatDuration(found.duration_least_ms)} to ${formatDuration(found.duration_most_ms)})`,
     ...folded(
-      `speed: ${formatCount(found.rows_per_second)} rows/s with ${workers}, batches of ${formatCount(found.batch_size)}; measured with one worker on ${formatCount(found.measured_rows)} rows`,
+      `speed: ${counted(found.rows_per_second, 'row')}/s with ${workers}, batches of ${formatCount(found.batch_size)}; measured with one worker on ${counted(found.measured_rows, 'row')}`,
       2,
     ),
     ...folded(
@@ -182,10 +192,7 @@ function estimate(found: Estimate): string {
       2,
     ),
     ...(found.load > found.cores / 2
-      ? folded(
-          `this machine is busy (load ${found.load} on ${found.cores} ${found.cores === 1 ? 'core' : 'cores'}): times vary`,
-          2,
-        )
+      ? folded(`this machine is busy (load ${found.load} on ${counted(found.cores, 'core')}): times vary`, 2)
       : []),
     ...folded(`result: about ${formatBytes(found.output_bytes)}`, 2),
   ].join('\n');
@@ -201,7 +208,7 @@ function warnings(all: readonly string[]): string {
 const MOST_PROBLEMS = 20;
 
 function problems({ problems: all }: CheckResult): string {
-  const lines = [paint('bad', all.length === 1 ? '1 problem' : `${all.length} problems`)];
+  const lines = [paint('bad', counted(all.length, 'problem'))];
   for (const [at, { code, message, next, details }] of all.slice(0, MOST_PROBLEMS).entries()) {
     const [first = '', ...rest] = folded(`${at + 1}. ${code}: ${oneLine(message)}`, 2);
     lines.push(first.replace(code, paint('bad', code)), ...rest.map((each) => `   ${each}`));
@@ -220,5 +227,5 @@ function verdict({ ready, problems: all }: CheckResult, runCommand: string): str
 }
 
 function folded(text: string, indent: number): string[] {
-  return wrap(text, width() - indent).map((each) => `${' '.repeat(indent)}${each}`);
+  return foldedAt(text, width() - indent).map((each) => `${' '.repeat(indent)}${each}`);
 }

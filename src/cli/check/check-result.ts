@@ -1,6 +1,7 @@
 import type { Counts } from '../../core/counts.ts';
 import type { FailureReport } from '../../core/errors.ts';
 import type { ModelUse } from '../../core/model-version.ts';
+import type { KeyCandidates } from '../../data/key-candidates.ts';
 import type { PredictionFacts } from '../../data/prediction-facts.ts';
 import type { RejectGroups } from '../../data/reject-groups.ts';
 import type { Estimate } from './estimate.ts';
@@ -43,6 +44,8 @@ export interface CheckedInput {
   /** By `input.transform` or joins: rows and columns are those of the result. */
   readonly prepared: boolean;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** Null: a key is named, or needed. Else rows are told by file and row number, and these columns could be a key. */
+  readonly keyless: KeyCandidates | null;
 }
 
 export interface CheckedBinding {

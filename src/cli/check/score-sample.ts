@@ -170,7 +170,7 @@ class Sample {
     this.#stop(
       new Failure(
         'MODEL_FAILED',
-        `The process of the model ended again and again; ${left} rows of the sample were not scored.`,
+        `The process of the model ended again and again; ${left} rows of the sample have no answer.`,
         { next: 'Score them alone to see which it is, with batchwright check --where ... or --limit.' },
       ),
     );

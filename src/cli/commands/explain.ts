@@ -4,10 +4,11 @@ import { Failure } from '../../core/errors.ts';
 import { EXIT_CODES, exitCodeOf } from '../../core/exit-codes.ts';
 import { nearest } from '../../core/nearest.ts';
 import { type CommonOptions, finish, withCommonOptions } from '../common-options.ts';
-import { examples, helpWidth, withHelp, wrap } from '../help.ts';
+import { examples, helpWidth, withHelp } from '../help.ts';
 import type { Output } from '../output.ts';
 import { paint } from '../style.ts';
 import { formatTable } from '../table.ts';
+import { foldedAt } from '../text-width.ts';
 
 export function explainCommand(): Command {
   const command = new Command('explain')
@@ -44,7 +45,7 @@ function explain(given: string, output: Output): number {
     ['exit code', `${exit}: ${EXIT_CODES[exit]}`],
   ] as const;
   const text = rows.map(([label, sentence]) =>
-    wrap(sentence, helpWidth() - 13)
+    foldedAt(sentence, helpWidth() - 13)
       .map((line, index) => `  ${(index === 0 ? label : '').padEnd(10)} ${line}`)
       .join('\n'),
   );

@@ -113,7 +113,7 @@ async function look(spec: JobSpec, state: string) {
   const { lookAtModel } = await import('../check/look-at-model.ts');
   const { openStateCopy } = await import('../check/state-copy.ts');
   const { registryOver } = await import('../registry-over.ts');
-  const { keyCandidates } = await import('../../data/key-candidates.ts');
+  const { keysByValue } = await import('../likely-keys.ts');
   const { searchFolders } = await import('../../sources/files/expand-paths.ts');
   const { proposeJob } = await import('../init/propose-job.ts');
   const scratch = scratchFolder();
@@ -136,13 +136,7 @@ async function look(spec: JobSpec, state: string) {
     { full: false, scratch: scratch.path },
     { storage, engine, parallelFiles: threads, signal: new AbortController().signal },
   );
-  const inFile = new Set(Object.keys(snapshot.files[0]?.partition ?? {}));
-  const keys = snapshot.columns.filter(({ name, type }) => KEY_TYPES.test(type) && !inFile.has(name));
-  const paths = await Promise.all(snapshot.files.map(({ key }) => storage.localPath(key)));
-  const candidates = await keyCandidates(
-    paths,
-    keys.map(({ name }) => name),
-  );
+  const candidates = await keysByValue(snapshot, storage);
   const proposal = proposeJob({
     signature,
     contract: resolved.registered?.model.contract ?? {},
@@ -153,9 +147,6 @@ async function look(spec: JobSpec, state: string) {
   });
   return { proposal, signature };
 }
-
-/** Fractions and times tell nothing apart for sure. */
-const KEY_TYPES = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|VARCHAR|UUID)$/;
 
 /** As a job file in that folder has to say it; what was absolute stays so. */
 function relativeTo(folder: string, path: string): string {

@@ -6,7 +6,7 @@ import { finish, type StateOptions, stateOption, withCommonOptions } from '../co
 import { look } from '../connect.ts';
 import { findJob, JOB_ARGUMENT } from '../find-job.ts';
 import { followJob } from '../follow-job.ts';
-import { formatCount } from '../format.ts';
+import { counted } from '../format.ts';
 import { examples, withHelp } from '../help.ts';
 import type { Output } from '../output.ts';
 
@@ -57,7 +57,7 @@ async function unfinishedJob(wanted: string | undefined, state: string): Promise
     const list = jobs
       .slice(0, LISTED)
       .map(
-        (job) => `\n  ${job.job_id}  ${job.status}, ${formatCount(job.counts.read)} rows done  "${job.name}"`,
+        (job) => `\n  ${job.job_id}  ${job.status}, ${counted(job.counts.read, 'row')} done  "${job.name}"`,
       );
     throw new Failure(
       'USAGE',
@@ -74,6 +74,6 @@ async function unfinishedJob(wanted: string | undefined, state: string): Promise
 async function resume(client: BatchClient, jobId: string, output: Output): Promise<string> {
   const job = await client.resume(jobId);
   output.event('resumed', { job_id: jobId });
-  output.note(`Going on with ${jobId} "${job.name}", ${formatCount(job.counts.read)} rows are done`);
+  output.note(`Going on with ${jobId} "${job.name}", ${counted(job.counts.read, 'row')} done`);
   return jobId;
 }

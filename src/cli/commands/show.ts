@@ -6,7 +6,7 @@ import type { JobSpec } from '../../spec/job-spec.ts';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
 import { look } from '../connect.ts';
 import { JOB_ARGUMENT, withJob } from '../find-job.ts';
-import { formatBytes, formatCount } from '../format.ts';
+import { counted, formatBytes, formatCount } from '../format.ts';
 import { examples, withHelp } from '../help.ts';
 import { type JobRejects, rejectsOf } from '../job-files.ts';
 import { headline, jobLines, modelText, outcomeLines, reportLine } from '../job-report.ts';
@@ -88,25 +88,24 @@ async function rejectsIn(detail: JobDetail): Promise<ShownRejects | null> {
 function settingLines({ job, specification, model_sha256: sha256, input }: JobDetail): string[] {
   const spec = specification as JobSpec;
   const { config } = spec;
-  const pinned =
-    input === null
-      ? ''
-      : `${formatCount(input.files)} ${input.files === 1 ? 'file' : 'files'}, ${formatBytes(input.size_bytes)}: `;
+  const pinned = input === null ? '' : `${counted(input.files, 'file')}, ${formatBytes(input.size_bytes)}: `;
   const budget =
     'count' in config.error_budget
-      ? formatCount(config.error_budget.count)
-      : `${config.error_budget.share * 100}%`;
+      ? counted(config.error_budget.count, 'reject')
+      : `${Number((config.error_budget.share * 100).toPrecision(12))}% rejects`;
   return [
     reportLine('model', `${modelText(job)}, sha256 ${sha256.slice(0, 12)}`),
     reportLine('input', `${pinned}${spec.input.path.map(oneLine).join(', ')}`),
     ...(spec.input.where === undefined ? [] : [reportLine('where', oneLine(spec.input.where))]),
     reportLine(
       'key',
-      input?.key === undefined || input.key === null ? 'file and row number' : oneLine(input.key),
+      input?.key === undefined || input.key === null
+        ? 'file and row number (the first row is 0)'
+        : oneLine(input.key),
     ),
     reportLine(
       'settings',
-      `batches of ${formatCount(config.batch_size)}, ${config.parallelism} workers at most, ${config.retry_count} retries, ${budget} rejects allowed, ${config.timeout_minutes} min at most`,
+      `batches of ${formatCount(config.batch_size)}, ${counted(config.parallelism, 'worker')} at most, ${counted(config.retry_count, 'retry', 'retries')}, ${budget} allowed, ${config.timeout_minutes} min at most`,
     ),
   ];
 }

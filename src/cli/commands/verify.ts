@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { VerifiedDataset } from '../../lineage/verify.ts';
 import { type CommonOptions, finish, withCommonOptions } from '../common-options.ts';
-import { formatBytes, formatCount } from '../format.ts';
+import { counted, formatBytes, formatCount } from '../format.ts';
 import { examples, withHelp } from '../help.ts';
 import type { Output } from '../output.ts';
 import { paint } from '../style.ts';
@@ -46,7 +46,7 @@ function report({ location, results, files, sizeBytes }: VerifiedDataset): strin
   const lines = [
     paint(
       'good',
-      `${location} is what was published: ${files} files, ${formatBytes(sizeBytes)}, every byte checked.`,
+      `${location} is what was published: ${counted(files, 'file')}, ${formatBytes(sizeBytes)}, every byte checked.`,
     ),
   ];
   for (const { keyId, statement } of results) {
@@ -56,7 +56,7 @@ function report({ location, results, files, sizeBytes }: VerifiedDataset): strin
       `  job       ${job.id} "${job.name}", published ${job.publishedAt}`,
       `  rows      ${formatCount(counts.scored)} scored, ${formatCount(counts.rejected)} rejected, ${formatCount(counts.filtered)} filtered`,
       `  model     ${model.reference}, sha256 ${model.sha256}`,
-      `  input     ${snapshot.files.length} files, ${formatCount(snapshot.rows)} rows, each file pinned by size, time and footer`,
+      `  input     ${counted(snapshot.files.length, 'file')}, ${counted(snapshot.rows, 'row')}, each file pinned by size, time and footer`,
       `  made by   ${code.name} ${code.version}, signed with key ${keyId}`,
     );
   }

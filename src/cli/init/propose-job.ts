@@ -3,6 +3,8 @@ import { Failure, type FailureReport } from '../../core/errors.ts';
 import type { ModelContract } from '../../core/model-version.ts';
 import type { Binding, ModelSignature } from '../../core/signature.ts';
 import type { SourceColumn } from '../../core/snapshot.ts';
+import { counted } from '../format.ts';
+import { hasKeyName } from '../key-names.ts';
 
 export interface ProposalRequest {
   readonly signature: ModelSignature;
@@ -31,8 +33,6 @@ export interface Proposal {
   readonly others: readonly SourceColumn[];
 }
 
-const KEY_NAME = /^(id|key|uuid|guid|pk)$|(^|_)(id|key|uuid|guid)$|[a-z](Id|ID|Key)$/;
-
 /** How a job over this input with this model would be written down; what is not certain is left to the user. */
 export function proposeJob(request: ProposalRequest): Proposal {
   const { columns } = request;
@@ -55,10 +55,10 @@ function proposeKey({ contract, columns, candidates, rows, key, signature }: Pro
   const has = (name: string) => columns.find((each) => each.name.toLowerCase() === name.toLowerCase());
   if (contract.key !== undefined && has(contract.key) !== undefined)
     return { key: has(contract.key)?.name ?? null, keyReason: "As stored with the model's version." };
-  const looked = `no null and no value twice in the first ${rows.toLocaleString('en-US')} rows`;
+  const looked = `no null and no value twice in the first ${counted(rows, 'row')}`;
   const inputs = new Set(signature.inputs.map(({ name }) => name));
   const free = candidates.filter((name) => !inputs.has(name));
-  const named = free.find((name) => KEY_NAME.test(name));
+  const named = free.find(hasKeyName);
   if (named !== undefined) return { key: named, keyReason: `It has the name of a key, and ${looked}.` };
   const [only, ...more] = free;
   if (only !== undefined && more.length === 0)

@@ -1,7 +1,7 @@
 import { type ModelSignature, shapeText } from '../../core/signature.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import { schemaFields } from '../../spec/schema-fields.ts';
-import { wrap } from '../help.ts';
+import { foldedAt } from '../text-width.ts';
 import { oneLine } from '../visible-text.ts';
 import type { Proposal } from './propose-job.ts';
 
@@ -132,7 +132,7 @@ function sentence(...path: readonly string[]): string {
 
 function comment(text: string, indent: number): string[] {
   const start = `${' '.repeat(indent)}# `;
-  return wrap(oneLine(text), WIDTH - start.length).map((line) => start + line);
+  return foldedAt(oneLine(text), WIDTH - start.length).map((line) => start + line);
 }
 
 function list(items: readonly string[]): string {

@@ -1,4 +1,5 @@
 import { basename, dirname, join } from 'node:path';
+import { Failure } from '../../core/errors.ts';
 import { modelFolder } from '../../core/model-version.ts';
 import {
   type CompanionsOf,
@@ -17,7 +18,14 @@ export interface LocalRegistryOptions {
 export function createLocalRegistry({ companionsOf }: LocalRegistryOptions): Registry {
   return {
     async resolve(_tenant, reference) {
-      return { reference, sha256: await sha256OfFile(reference), registered: null };
+      const sha256 = await sha256OfFile(reference);
+      if (!/\.onnx$/i.test(reference)) {
+        throw new Failure('SPEC_NOT_BUILT', `${reference} is a file, but no .onnx file.`, {
+          place: { file: reference, field: 'model_id' },
+          next: 'Give the path of an .onnx file, or the name of a model in the registry.',
+        });
+      }
+      return { reference, sha256, registered: null };
     },
 
     async fetch({ reference, sha256 }, store, storage) {
