@@ -58,3 +58,30 @@ test('a living manager is asked', async () => {
   await close();
   expect({ pid, shown }).toEqual({ pid: process.pid, shown: ['Bearer secret'] });
 });
+
+test('a manager that goes away between two questions is followed by a look into the ledger', async () => {
+  let asked = 0;
+  const leaving = createServer((request, response) => {
+    asked += 1;
+    response.setHeader('content-type', 'application/json');
+    if (asked === 1) return void response.end(JSON.stringify({ jobs: [] }));
+    rmSync(join(state, 'endpoint.json'), { force: true });
+    request.socket.destroy();
+  }).listen(0, '127.0.0.1');
+  await once(leaving, 'listening');
+  const port = (leaving.address() as AddressInfo).port;
+  const endpoint = {
+    url: `http://127.0.0.1:${port}`,
+    token: 'secret',
+    pid: process.pid,
+    process: processIdentity(process.pid),
+  };
+  writeFileSync(join(state, 'endpoint.json'), JSON.stringify(endpoint));
+  const { client, pid, close } = await look(state);
+  expect(pid).toBe(process.pid);
+  expect(await client.list({ limit: 1 })).toEqual([]);
+  await expect(client.status('job-none')).rejects.toMatchObject({ code: 'JOB_NOT_FOUND' });
+  await close();
+  leaving.close();
+  expect(asked).toBeGreaterThan(1);
+});

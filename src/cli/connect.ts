@@ -24,7 +24,7 @@ export interface Connection {
 /** A way to look at the jobs of a state folder, and to cancel them. */
 export interface Look {
   readonly client: JobClient;
-  /** Of the manager that answers; null: no manager lives, the ledger was opened in this process. */
+  /** Of the manager that answered first; null: no manager lives, the ledger was opened in this process. */
   readonly pid: number | null;
   close(): Promise<void>;
 }
@@ -65,9 +65,41 @@ export async function look(statePath: string): Promise<Look> {
     });
   }
   const folder = openStateFolder(statePath);
+  let way = await lookInto(folder);
+  const ask = async <Answer>(question: (client: JobClient) => Promise<Answer>): Promise<Answer> => {
+    for (let manager = 1; ; manager += 1) {
+      try {
+        return await question(way.client);
+      } catch (error) {
+        const silent = error instanceof Failure && error.code === 'MANAGER_UNREACHABLE';
+        if (!silent || manager === MOST_MANAGERS) throw error;
+      }
+      // It was just going away, as that of a short command: what it knew is in the ledger.
+      await way.close();
+      way = await lookInto(folder);
+    }
+  };
+  return {
+    client: {
+      status: (jobId) => ask((client) => client.status(jobId)),
+      list: (filter) => ask((client) => client.list(filter)),
+      detail: (jobId) => ask((client) => client.detail(jobId)),
+      cancel: (jobId) => ask((client) => client.cancel(jobId)),
+    },
+    pid: way.pid,
+    close: () => way.close(),
+  };
+}
+
+/** Managers that may fall silent, one after the other, before that is said. */
+const MOST_MANAGERS = 3;
+/** Tries of one question: about a second. */
+const LOOK_ATTEMPTS = 4;
+
+function lookInto(folder: StateFolder): Promise<Look> {
   return reach<Look>(
     folder,
-    (endpoint) => ({ client: clientOf(endpoint, 8), pid: endpoint.pid, close: async () => {} }),
+    (endpoint) => ({ client: clientOf(endpoint, LOOK_ATTEMPTS), pid: endpoint.pid, close: async () => {} }),
     async () => {
       const { openLedgerReader } = await import('./ledger-reader.ts');
       return { ...(await openLedgerReader(folder)), pid: null };
