@@ -1,4 +1,5 @@
 import { EMPTY, inferredType, NULL } from '../../core/field-class.ts';
+import { grown } from './grown.ts';
 
 /** Where a class of values was first seen in a column. */
 export interface FirstSeen {
@@ -37,9 +38,9 @@ export class ColumnTally {
     const index = this.names.push(name) - 1;
     this.#firstSeen.push([]);
     if (index < this.classes.length) return index;
-    this.classes = grown(this.classes, new Int32Array(index * 2));
-    this.nulls = grown(this.nulls, new Float64Array(index * 2));
-    this.empties = grown(this.empties, new Float64Array(index * 2));
+    this.classes = grown(this.classes, index * 2);
+    this.nulls = grown(this.nulls, index * 2);
+    this.empties = grown(this.empties, index * 2);
     return index;
   }
 
@@ -59,11 +60,6 @@ export class ColumnTally {
       firstSeen: this.#firstSeen[index] ?? [],
     }));
   }
-}
-
-function grown<Values extends Int32Array | Float64Array>(from: Values, to: Values): Values {
-  to.set(from);
-  return to;
 }
 
 /** Nulls that a column of this type must have in Parquet: an empty field is null in all but text columns. */

@@ -1,23 +1,20 @@
 import { isUtf8 } from 'node:buffer';
-import { fitsType } from '../../core/column-type.ts';
-import {
-  BOOL,
-  FRACTION,
-  INT,
-  LIST_BOOL,
-  LIST_EMPTY,
-  LIST_FRACTION,
-  LIST_INT,
-  LIST_TEXT,
-  LIST_WIDE_INT,
-  NULL,
-  TEXT,
-  WIDE_INT,
-} from '../../core/field-class.ts';
+import { NULL } from '../../core/field-class.ts';
 import { ColumnTally, MAX_COLUMNS } from './column-facts.ts';
-import { COLON, COMMA, JsonCursor, LIST, NotJson, OBJECT, OBJECT_END } from './json-value.ts';
+import { FieldArrays } from './field-arrays.ts';
+import { grown } from './grown.ts';
+import { jsonFits } from './json-fits.ts';
+import { JsonObject, keyText, type Member } from './json-object.ts';
+import { JsonCursor, LIST, NotJson } from './json-value.ts';
 import { isCleanText, PendingBytes } from './pending-bytes.ts';
-import { JSON_STRING, MAX_RECORD_BYTES, PLAIN_FIELD, type RecordHandler, rawText } from './record-handler.ts';
+import {
+  JSON_STRING,
+  MAX_RECORD_BYTES,
+  PLAIN_FIELD,
+  type RecordHandler,
+  rawText,
+  TOO_LONG,
+} from './record-handler.ts';
 import { corrupt, refuseNames } from './text-failures.ts';
 import type { ScannedText, TextScanner } from './text-scanner.ts';
 
@@ -40,8 +37,6 @@ export class JsonLinesScanner implements TextScanner {
   readonly #cursor = new JsonCursor();
   readonly #columnOf = new Map<string, number>();
   readonly #folded = new Map<string, string>();
-  /** By place in the object: the key that was there last, and its column. */
-  readonly #expected: { readonly key: Buffer; readonly column: number }[] = [];
   /** By column: the last record that had it. */
   #stamps = new Float64Array(64);
   #present = new Float64Array(64);
@@ -54,14 +49,9 @@ export class JsonLinesScanner implements TextScanner {
   #hasBom = false;
   #starting = true;
   #skipping: { readonly line: number; readonly text: string } | null = null;
-  // Fields of the record in hand by place in the object, ...
-  readonly #members: Member[] = [];
-  #count = 0;
-  // ... and by column.
-  #starts = new Int32Array(64);
-  #ends = new Int32Array(64);
-  #classes = new Int32Array(64);
-  #forms = new Uint8Array(64);
+  // Of the record in hand: by place in the object, and by column.
+  readonly #object = new JsonObject();
+  readonly #fields = new FieldArrays();
 
   /** `declared`: types by key in lower case; a declared key is a column even where no record has it. */
   constructor(
@@ -160,31 +150,30 @@ export class JsonLinesScanner implements TextScanner {
       return;
     }
     this.#records += 1;
-    const { names } = this.#tally;
-    this.#classes.fill(NULL, 0, names.length);
-    for (let place = 0; place < this.#count; place += 1) {
-      const { column, start: from, end: to, class: found, isEscaped } = this.#members[place] as Member;
-      this.#starts[column] = from;
-      this.#ends[column] = to;
-      this.#classes[column] = found;
-      this.#forms[column] = isEscaped === null ? PLAIN_FIELD : JSON_STRING;
+    this.#count(bytes);
+    const { starts, ends, classes, forms } = this.#fields;
+    const columns = this.#tally.names.length;
+    this.#handler?.record({ bytes, start, end, starts, ends, classes, forms, columns });
+  }
+
+  /** Puts the members of the record where their columns are, and into the facts of those. */
+  #count(bytes: Buffer): void {
+    const tally = this.#tally;
+    const { starts, ends, classes, forms } = this.#fields;
+    classes.fill(NULL, 0, tally.names.length);
+    for (let place = 0; place < this.#object.count; place += 1) {
+      const { column, start, end, class: found, isEscaped } = this.#object.member(place);
+      starts[column] = start;
+      ends[column] = end;
+      classes[column] = found;
+      forms[column] = isEscaped === null ? PLAIN_FIELD : JSON_STRING;
       if (found !== NULL) this.#present[column] = (this.#present[column] as number) + 1;
-      if (((this.#tally.classes[column] as number) & found) !== found) {
-        this.#tally.seen(column, found, this.#line, () =>
-          bytes.toString('utf8', from, Math.min(to, from + 200)),
+      if (((tally.classes[column] as number) & found) !== found) {
+        tally.seen(column, found, this.#line, () =>
+          bytes.toString('utf8', start, Math.min(end, start + 200)),
         );
       }
     }
-    this.#handler?.record({
-      bytes,
-      start,
-      end,
-      starts: this.#starts,
-      ends: this.#ends,
-      classes: this.#classes,
-      forms: this.#forms,
-      columns: names.length,
-    });
   }
 
   #refuse(text: string, problem: string): void {
@@ -201,7 +190,7 @@ export class JsonLinesScanner implements TextScanner {
       if (!isUtf8(line)) return 'is not UTF-8';
     }
     try {
-      this.#readObject();
+      this.#object.read(this.#cursor);
       return this.#resolveColumns(bytes);
     } catch (error) {
       if (error instanceof NotJson) return error.message;
@@ -209,69 +198,12 @@ export class JsonLinesScanner implements TextScanner {
     }
   }
 
-  #readObject(): void {
-    const cursor = this.#cursor;
-    this.#count = 0;
-    cursor.expect(OBJECT, 'an object ({)');
-    cursor.skipSpace();
-    if (!cursor.take(OBJECT_END)) {
-      for (;;) {
-        cursor.skipSpace();
-        const member = this.#nextMember();
-        member.keyStart = cursor.at;
-        // Nearly always the key that was there in the last record.
-        const expected = this.#expected[this.#count - 1];
-        if (expected !== undefined && cursor.takeAll(expected.key)) {
-          member.column = expected.column;
-          member.keyEscaped = false;
-        } else {
-          member.column = -1;
-          member.keyEscaped = cursor.string();
-        }
-        member.keyEnd = cursor.at;
-        cursor.skipSpace();
-        cursor.expect(COLON, 'a colon');
-        cursor.skipSpace();
-        member.start = cursor.at;
-        const isText = cursor.bytes[cursor.at] === 0x22;
-        member.isEscaped = isText ? cursor.string() : null;
-        member.class = isText ? TEXT : cursor.value();
-        member.end = cursor.at;
-        cursor.skipSpace();
-        if (cursor.take(OBJECT_END)) break;
-        cursor.expect(COMMA, 'a comma or }');
-      }
-    }
-    cursor.skipSpace();
-    if (cursor.at !== cursor.end) throw new NotJson(`has more behind the object`);
-  }
-
-  /** Members are used again, record by record. */
-  #nextMember(): Member {
-    let member = this.#members[this.#count];
-    if (member === undefined) {
-      member = {
-        keyStart: 0,
-        keyEnd: 0,
-        keyEscaped: false,
-        start: 0,
-        end: 0,
-        class: 0,
-        isEscaped: null,
-        column: -1,
-      };
-      this.#members.push(member);
-    }
-    this.#count += 1;
-    return member;
-  }
-
   /** Finds the column of each member; returns a problem of the record, if it has one. New columns come last. */
   #resolveColumns(bytes: Buffer): string | null {
     const stamp = this.#records + 1;
     const added: { readonly member: Member; readonly name: string }[] = [];
-    for (let place = 0; place < this.#count; place += 1) {
-      const member = this.#members[place] as Member;
+    for (let place = 0; place < this.#object.count; place += 1) {
+      const member = this.#object.member(place);
       let column: number | undefined = member.column;
       if (column === -1) {
         const name = keyText(bytes, member);
@@ -282,23 +214,18 @@ export class JsonLinesScanner implements TextScanner {
           added.push({ member, name });
           continue;
         }
-        this.#expected[place] = { key: Buffer.from(bytes.subarray(member.keyStart, member.keyEnd)), column };
+        this.#object.expect(bytes, place, column);
       }
       if (this.#stamps[column] === stamp)
         return `has the key ${shown(this.#tally.names[column] ?? '')} twice`;
       this.#stamps[column] = stamp;
       member.column = column;
-      const problem = this.#unfit(
-        bytes,
-        member,
-        this.#types[column] ?? null,
-        this.#tally.names[column] ?? '',
-      );
-      if (problem !== null) return problem;
+      const type = this.#types[column] ?? null;
+      if (!jsonFits(bytes, member, type)) return unfit(bytes, member, type, this.#tally.names[column] ?? '');
     }
     for (const { member, name } of added) {
-      const problem = this.#unfit(bytes, member, this.#declared.get(name.toLowerCase()) ?? null, name);
-      if (problem !== null) return problem;
+      const type = this.#declared.get(name.toLowerCase()) ?? null;
+      if (!jsonFits(bytes, member, type)) return unfit(bytes, member, type, name);
     }
     for (const { member, name } of added) {
       member.column = this.#addColumn(name);
@@ -325,91 +252,19 @@ export class JsonLinesScanner implements TextScanner {
     const column = this.#tally.add(name);
     this.#columnOf.set(name, column);
     this.#types[column] = this.#declared.get(name.toLowerCase()) ?? null;
-    if (column < this.#stamps.length) return column;
-    const size = column * 2;
-    const floats = (from: Float64Array) => {
-      const to = new Float64Array(size);
-      to.set(from);
-      return to;
-    };
-    const ints = (from: Int32Array) => {
-      const to = new Int32Array(size);
-      to.set(from);
-      return to;
-    };
-    this.#stamps = floats(this.#stamps);
-    this.#present = floats(this.#present);
-    this.#starts = ints(this.#starts);
-    this.#ends = ints(this.#ends);
-    this.#classes = ints(this.#classes);
-    const forms = new Uint8Array(size);
-    forms.set(this.#forms);
-    this.#forms = forms;
+    this.#fields.reserve(column + 1);
+    if (column === this.#stamps.length) {
+      this.#stamps = grown(this.#stamps, column * 2);
+      this.#present = grown(this.#present, column * 2);
+    }
     return column;
   }
-
-  #unfit(bytes: Buffer, member: Member, type: string | null, name: string): string | null {
-    const { start, end, class: found } = member;
-    if (type === null || found === NULL || ((SURELY[type] ?? 0) & found) === found) return null;
-    const raw = bytes.toString('utf8', start, end);
-    if (type.endsWith('[]')) {
-      const elements = found >= LIST_EMPTY ? listTexts(raw) : null;
-      if (elements?.every((text) => text === null || fitsType(text, type.slice(0, -2), '.'))) return null;
-    } else if (
-      found < LIST_EMPTY &&
-      fitsType(member.isEscaped === null ? raw : (JSON.parse(raw) as string), type, '.')
-    ) {
-      return null;
-    }
-    return `has ${raw.slice(0, 40)} in ${name}, which is no ${type}`;
-  }
-}
-
-interface Member {
-  keyStart: number;
-  keyEnd: number;
-  keyEscaped: boolean;
-  start: number;
-  end: number;
-  class: number;
-  /** Of a text; null for other values. */
-  isEscaped: boolean | null;
-  /** -1: not known yet. */
-  column: number;
 }
 
 const EMPTY_BYTES = Buffer.alloc(0);
-const TOO_LONG = 'is longer than 32 MiB';
 
-/** Classes that need no look at the text. */
-const SURELY: Readonly<Record<string, number>> = {
-  VARCHAR: -1,
-  BOOLEAN: BOOL,
-  BIGINT: INT | WIDE_INT,
-  DOUBLE: INT | WIDE_INT | FRACTION,
-  'BOOLEAN[]': LIST_EMPTY | LIST_BOOL,
-  'BIGINT[]': LIST_EMPTY | LIST_INT | LIST_WIDE_INT,
-  'DOUBLE[]': LIST_EMPTY | LIST_INT | LIST_WIDE_INT | LIST_FRACTION,
-  'VARCHAR[]': LIST_EMPTY | LIST_TEXT,
-};
-
-/** Elements of a list of plain values: texts as they are, all else as written; null for what is nested. */
-function listTexts(raw: string): (string | null)[] | null {
-  const texts: (string | null)[] = [];
-  const elements = raw.slice(1, -1).match(/"(?:[^"\\]|\\.)*"|[^\s,"]+/g) ?? [];
-  for (const element of elements) {
-    if (element.startsWith('[') || element.startsWith('{')) return null;
-    texts.push(
-      element === 'null' ? null : element.startsWith('"') ? (JSON.parse(element) as string) : element,
-    );
-  }
-  return texts;
-}
-
-function keyText(bytes: Buffer, { keyStart, keyEnd, keyEscaped }: Member): string {
-  return keyEscaped
-    ? (JSON.parse(bytes.toString('utf8', keyStart, keyEnd)) as string)
-    : bytes.toString('utf8', keyStart + 1, keyEnd - 1);
+function unfit(bytes: Buffer, { start, end }: Member, type: string | null, name: string): string {
+  return `has ${bytes.toString('utf8', start, end).slice(0, 40)} in ${name}, which is no ${type}`;
 }
 
 function shown(name: string): string {

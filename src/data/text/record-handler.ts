@@ -42,6 +42,8 @@ export interface MalformedRecord {
 
 /** A longer record cannot be held: it is malformed. */
 export const MAX_RECORD_BYTES = 32 * 2 ** 20;
+/** What is wrong with one. */
+export const TOO_LONG = 'is longer than 32 MiB';
 /** What is kept of a malformed record, in bytes. */
 export const MAX_RAW_BYTES = 10_000;
 

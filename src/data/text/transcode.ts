@@ -3,7 +3,7 @@ import { Failure } from '../../core/errors.ts';
 import { MALFORMED_COLUMNS, PIECE_COLUMN } from '../../core/malformed-columns.ts';
 import { queryJson, quoteName, quotePath, quoteText, sqlList } from '../duckdb.ts';
 import { duckdbFailure } from '../duckdb-failure.ts';
-import type { CsvDialect } from './csv-scanner.ts';
+import type { CsvDialect } from './csv-dialect.ts';
 
 /** How the text to be turned into Parquet lies in its file. */
 export type TextForm =

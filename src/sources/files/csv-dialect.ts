@@ -1,4 +1,4 @@
-import type { CsvDialect } from '../../data/text/csv-scanner.ts';
+import type { CsvDialect } from '../../data/text/csv-dialect.ts';
 import type { TableSpec } from '../../spec/job-spec.ts';
 
 /** The specification's dialect, with its defaults: RFC 4180, a header, empty for null. */

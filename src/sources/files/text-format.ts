@@ -1,5 +1,5 @@
 import type { ColumnFacts } from '../../data/text/column-facts.ts';
-import type { CsvDialect } from '../../data/text/csv-scanner.ts';
+import type { CsvDialect } from '../../data/text/csv-dialect.ts';
 import type { RecordHandler } from '../../data/text/record-handler.ts';
 import type { TextScanner } from '../../data/text/text-scanner.ts';
 import type { TableSpec } from '../../spec/job-spec.ts';
