@@ -12,6 +12,8 @@ export type Victim = (typeof VICTIMS)[number];
 
 /** About how long a state lasts here: kills fall anywhere into it. */
 const PATIENCE_MS: Record<State, number> = { preparing: 250, running: 500, completing: 120 };
+/** About how long a shard is being scored. */
+const LEASED_MS = 150;
 
 export interface Hit {
   readonly state: State;
@@ -29,12 +31,15 @@ export async function killAt(
   const ledger = await ledgerOf(folder, run);
   if (ledger === null) return null;
   try {
-    const seen = await until(
-      run,
-      () => STATES.indexOf(currentState(ledger) as State) >= STATES.indexOf(target),
-    );
+    // Workers need longer to start than to score: half of the time it is a lease that is waited for.
+    const aims = target === 'running' && random() < 0.5;
+    const seen = await until(run, () => {
+      const state = currentState(ledger);
+      const isPast = STATES.indexOf(state as State) > STATES.indexOf(target);
+      return isPast || (aims ? hasLease(ledger) : state === target);
+    });
     if (!seen) return null;
-    await pause(random() * PATIENCE_MS[target]);
+    await pause(random() * (aims ? LEASED_MS : PATIENCE_MS[target]));
     const victim = VICTIMS[Math.floor(random() * VICTIMS.length)] as Victim;
     const pids = pidsOf(run.child.pid as number, victim);
     const state = currentState(ledger);
@@ -76,6 +81,10 @@ function currentState(ledger: Database.Database): string {
     .prepare<[], { state: string }>('SELECT state FROM job ORDER BY created_ms DESC, rowid DESC LIMIT 1')
     .get();
   return row?.state ?? 'none';
+}
+
+function hasLease(ledger: Database.Database): boolean {
+  return ledger.prepare("SELECT 1 FROM shard WHERE state = 'leased' LIMIT 1").get() !== undefined;
 }
 
 /** Rows under a lease of those that are about to be killed; when the manager goes, all of them. */

@@ -23,7 +23,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { mlpModel } from '../test/onnx-builder.ts';
+import { treesModel } from '../test/onnx-builder.ts';
 import { startCli } from '../test/support/cli.ts';
 import { featureNames, sql, writeTable } from '../test/support/parquet.ts';
 import { killAt, pause, STATES, type State, scoredTwice, VICTIMS } from './kill-at.ts';
@@ -55,7 +55,8 @@ let leasedAtKills = 0;
 try {
   console.log(`seed ${options.seed}, ${ROWS} rows, ${HITS} hits wanted in each state of each mode`);
   const inputs = await makeInputs();
-  writeFileSync(join(home, 'model.onnx'), mlpModel());
+  // Slow enough that kills fall into the scoring of a shard.
+  writeFileSync(join(home, 'model.onnx'), treesModel());
   const undisturbed = await undisturbedRun(inputs.clean);
   for (const mode of WANTED) {
     for (const state of STATES) {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { Failure } from '../core/errors.ts';
 import { isTerminal } from '../core/states.ts';
 import type { JobDetail } from '../core/wire.ts';
+import type { TableColumn } from '../data/engine.ts';
 import type { RejectFile } from '../data/reject-groups.ts';
 import { type PublishedResult, publishedResults } from './published-result.ts';
 import { oneLine } from './visible-text.ts';
@@ -9,25 +10,26 @@ import { oneLine } from './visible-text.ts';
 /** Where the rejects of a job lie and what their columns are. */
 export interface JobRejects {
   readonly files: readonly RejectFile[];
-  readonly inputColumns: readonly string[];
+  /** Columns of the input, with their types: CSV and JSON Lines do not say them. */
+  readonly inputColumns: readonly TableColumn[];
   readonly key: string | null;
 }
 
 /**
- * Rejects of a job: those beside its result while that is there, else those in staging, which hold what was accepted of a job
- * that failed, and stay for a week. Null: there are no rejects. Fails with RESULT_GONE.
+ * Rejects of a job: those in staging while they are there, which is a week. They are Parquet, with the exact values of the
+ * input, also where the result is text, and are all there is of a job that failed. Then those beside its result.
+ * Null: there are no rejects. Fails with RESULT_GONE.
  */
 export function rejectsOf({ job, input, staged_rejects: staged }: JobDetail): JobRejects | null {
   if (staged.length === 0 || input === null) return null;
-  const result = publishedBy(job.job_id, job.output.published?.location);
-  if (result !== null) {
-    const { inputColumns, key } = result;
-    return { files: result.files.filter(({ kind }) => kind === 'rejects'), inputColumns, key };
-  }
   // On one machine the storage's root is the file system's.
   const files = staged.map(({ key, rows }) => ({ path: `/${key}`, rows }));
-  if (files.some(({ path }) => !existsSync(path))) throw gone(job.job_id, 'rejects');
-  return { files, inputColumns: input.columns.map(({ name }) => name), key: input.key };
+  if (files.every(({ path }) => existsSync(path)))
+    return { files, inputColumns: input.columns, key: input.key };
+  const result = publishedBy(job.job_id, job.output.published?.location);
+  if (result === null) throw gone(job.job_id, 'rejects');
+  const { inputColumns, key } = result;
+  return { files: result.files.filter(({ kind }) => kind === 'rejects'), inputColumns, key };
 }
 
 /** What a job published, while it is there. Fails with JOB_UNFINISHED, RESULT_GONE. */

@@ -18,8 +18,8 @@ export interface PublishedResult {
   }[];
   /** Columns of the result, with their types: CSV and JSON Lines do not say them. */
   readonly columns: readonly { readonly name: string; readonly type: string }[];
-  /** Columns of the input. */
-  readonly inputColumns: readonly string[];
+  /** Columns of the input, with their types. */
+  readonly inputColumns: readonly { readonly name: string; readonly type: string }[];
   /** The key column, as the input spells it; null: file and row number are the key. */
   readonly key: string | null;
 }
@@ -50,7 +50,7 @@ function resultIn(folder: string): PublishedResult | null {
     name: job.name,
     files: files.map(({ path, kind, rows }) => ({ path: join(folder, path), kind, rows })),
     columns,
-    inputColumns: snapshot.columns.map(({ name }) => name),
+    inputColumns: snapshot.columns,
     key: key === undefined ? null : findColumn(key, snapshot.columns, 'input.key').name,
   };
 }

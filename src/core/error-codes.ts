@@ -335,6 +335,12 @@ export const ERROR_CODES = {
     meaning: 'The parts of the job that is to be retried are removed: they are kept for a week.',
     next: 'Score everything again: batchwright retry JOB --mode complete',
   },
+  RETRY_PART_CHANGED: {
+    scope: 'job',
+    meaning:
+      'A part of the job that is to be retried was written over: its bytes are not those that were accepted.',
+    next: 'Score everything again: batchwright retry JOB --mode complete',
+  },
   RETRY_SUPERSEDED: {
     scope: 'job',
     meaning: 'Another job has published to the destination since the job that is to be retried.',

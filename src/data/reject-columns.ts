@@ -1,3 +1,5 @@
+import { MALFORMED_COLUMNS } from '../core/malformed-columns.ts';
+
 /**
  * How a file of rejects names its columns: key (or `source_file`, `source_row`), `code`, `message`, `attempt`, then all
  * columns of the input. A column of the input whose name is taken gets `_input` until it is free.
@@ -23,6 +25,31 @@ export function rejectColumns(columns: readonly string[], key: string | undefine
     stored: original === key ? original : freeName(original, taken, others),
   }));
 }
+
+/** Types of all columns that a file of rejects may have, by the names they have there; text files do not say them. */
+export function rejectTypes(
+  columns: readonly { readonly name: string; readonly type: string }[],
+  key: string | undefined,
+): ReadonlyMap<string, string> {
+  const stored = rejectColumns(
+    columns.map(({ name }) => name),
+    key,
+  );
+  return new Map([
+    ['code', 'VARCHAR'],
+    ['message', 'VARCHAR'],
+    ['attempt', 'UINTEGER'],
+    ...(key === undefined ? PLACE_TYPES : []),
+    [MALFORMED_COLUMNS.line, 'BIGINT'],
+    [MALFORMED_COLUMNS.file, 'VARCHAR'],
+    ...columns.map(({ type }, at): [string, string] => [stored[at]?.stored ?? '', type]),
+  ]);
+}
+
+const PLACE_TYPES: readonly [string, string][] = [
+  ['source_file', 'VARCHAR'],
+  ['source_row', 'BIGINT'],
+];
 
 /**
  * What an export of rejects calls file and line of a malformed record, which has no key: with `_` behind it where the

@@ -363,6 +363,18 @@ async function requireMatches(connection: Connection, request: RetryRowsRequest)
       refusedAt(taken),
     );
   }
+  const sameKey = keys.map((k) => `r.${k} = p.${k}`).join(' AND ');
+  const [shared] = await queryJson<Refused>(
+    connection,
+    `SELECT p.f, p.n, ${keyText} AS key, false AS scored FROM retry_repaired p JOIN retry_reject r ON ${sameKey} WHERE p.ml IS NOT NULL AND r.ml IS NULL ORDER BY p.f, p.n LIMIT 1`,
+  );
+  if (shared !== undefined) {
+    throw new Failure(
+      'RETRY_KEY_DUPLICATE',
+      `${placeOf(shared)} has ${shownKey} = ${shared.key}, which is that of another rejected record.`,
+      refusedAt(shared),
+    );
+  }
   function refusedAt({ f, key: value }: Refused) {
     const shown = repaired?.[f]?.shown;
     return {

@@ -35,7 +35,7 @@ afterAll(() => {
 });
 
 const ALL: TableRequest = {
-  sources: [{ paths: [nasty], columns: null, stored: null }],
+  sources: [{ paths: [nasty], columns: null, stored: new Map() }],
   where: null,
   equal: null,
   limit: null,
@@ -98,7 +98,7 @@ test('conditions, limits and names: only what was asked for, in its order', asyn
           { stored: 'te"xt', name: 'a' },
           { stored: 'id', name: 'b' },
         ],
-        stored: null,
+        stored: new Map(),
       },
     ],
     where: 'b >= 2',

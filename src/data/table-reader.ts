@@ -17,8 +17,11 @@ export interface TableSource {
         readonly isOptional?: boolean;
       }[]
     | null;
-  /** Of CSV and JSON Lines as we publish them: all columns as they are stored. Null: they are read as text. Parquet knows its own. */
-  readonly stored: readonly TableColumn[] | null;
+  /**
+   * Of CSV and JSON Lines as we publish them: all columns as they are stored; or types by name, where the files say
+   * which of the columns there are. Parquet knows its own.
+   */
+  readonly stored: readonly TableColumn[] | ReadonlyMap<string, string>;
 }
 
 export interface TableRequest {
@@ -69,19 +72,23 @@ export async function openTable(request: TableRequest): Promise<TableReader> {
     }
   };
   try {
-    const present = async (source: TableSource): Promise<TableSource> => {
-      const { columns: wanted } = source;
-      if (wanted?.some(({ isOptional }) => isOptional) !== true) return source;
-      const found = await query(() =>
-        connection.runAndReadAll(`DESCRIBE ${sourceSql({ ...source, columns: null })}`),
-      );
-      const names = new Set(found.getRowObjectsJson().map(({ column_name: name }) => String(name)));
+    const present = async ({ paths, columns: wanted, stored }: TableSource): Promise<StoredSource> => {
+      if (!(stored instanceof Map))
+        return { paths, columns: wanted, stored: stored as readonly TableColumn[] };
+      const untyped = { paths, columns: null, stored: null };
+      const found = await query(() => connection.runAndReadAll(`DESCRIBE ${sourceSql(untyped)}`));
+      const names = found
+        .getRowObjectsJson()
+        .map(({ column_name: name }) => columnNamed(String(name), stored));
       return {
-        ...source,
-        columns: wanted.filter(({ stored, isOptional }) => isOptional !== true || names.has(stored)),
+        paths,
+        columns:
+          wanted?.filter(({ stored: name, isOptional }) => isOptional !== true || names.includes(name)) ??
+          null,
+        stored: names.map((name) => ({ name, type: stored.get(name) ?? 'VARCHAR' })),
       };
     };
-    const sources: TableSource[] = [];
+    const sources: StoredSource[] = [];
     for (const source of request.sources) sources.push(await present(source));
     const all = sources.map(sourceSql).join(' UNION ALL BY NAME ');
     const described = await query(() => connection.runAndReadAll(`DESCRIBE ${all}`));
@@ -128,7 +135,17 @@ export async function openTable(request: TableRequest): Promise<TableReader> {
   }
 }
 
-function sourceSql(source: TableSource): string {
+/** With its columns as they are stored; null: text is read as text. */
+interface StoredSource extends Pick<TableSource, 'paths' | 'columns'> {
+  readonly stored: readonly TableColumn[] | null;
+}
+
+/** The heading of a CSV file with `escape_formulas` may have an apostrophe before the name. */
+function columnNamed(heading: string, types: ReadonlyMap<string, string>): string {
+  return !types.has(heading) && types.has(heading.replace(/^'/, '')) ? heading.slice(1) : heading;
+}
+
+function sourceSql(source: StoredSource): string {
   const { columns } = source;
   const selected =
     columns === null
@@ -138,7 +155,7 @@ function sourceSql(source: TableSource): string {
 }
 
 /** Text as `write-text.ts` writes it; what a file is, its name says. All files of a source are of one kind. */
-function readerSql({ paths, columns, stored }: TableSource): string {
+function readerSql({ paths, stored }: StoredSource): string {
   const files = `[${paths.map(quotePath).join(', ')}]`;
   const [, kind] = /\.(csv|jsonl)(\.gz|\.zst)?$/.exec(paths[0] ?? '') ?? [];
   const typed = (each: readonly TableColumn[]) =>
@@ -147,9 +164,8 @@ function readerSql({ paths, columns, stored }: TableSource): string {
     return `read_csv(${files}, header = true, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false,
       hive_partitioning = false, ${stored === null ? 'all_varchar = true' : `auto_detect = false, ${typed(stored)}`})`;
   if (kind === 'jsonl') {
-    const named = stored ?? columns?.map((column) => ({ name: column.stored, type: 'VARCHAR' }));
     // Every line names every column: the first one tells which there are.
-    const described = named === undefined ? 'sample_size = 1' : typed(named);
+    const described = stored === null ? 'sample_size = 1' : typed(stored);
     return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, ${described})`;
   }
   return `read_parquet(${files}, hive_partitioning = false)`;

@@ -1,5 +1,6 @@
 import { Failure } from '../core/errors.ts';
 import { jobUnfinished } from '../core/job-refusals.ts';
+import { versionText } from '../core/model-version.ts';
 import type { RetryMode } from '../core/retry.ts';
 import { isTerminal } from '../core/states.ts';
 import type { SubmitAnswer } from '../core/wire.ts';
@@ -105,16 +106,34 @@ async function replacedBy(job: JobRow, { ledger }: ManagerDeps): Promise<string 
   return null;
 }
 
-async function requirePartial(job: JobRow, { ledger, checkSourceUnchanged }: ManagerDeps): Promise<void> {
+async function requirePartial(
+  job: JobRow,
+  { ledger, models, checkSourceUnchanged }: ManagerDeps,
+): Promise<void> {
   const { jobId, tenant } = job;
   const rejected = job.counts.rejected + (job.takenOver?.rejected ?? 0);
   const missing = (job.totalRows ?? 0) - job.counts.read;
-  if (job.bound === null || (rejected === 0 && missing === 0)) {
+  // One that has failed or was cancelled after its last row was answered has that left to publish.
+  const isDone = job.state === 'completed' && rejected === 0 && missing === 0;
+  if (job.bound === null || isDone) {
     const why =
       job.bound === null ? 'ended before its input was pinned' : 'has no rejected and no missing rows';
     throw new Failure('RETRY_NOTHING', `Job ${jobId} ${why}.`, {
       next: `Score everything again: batchwright retry ${jobId} --mode complete`,
     });
+  }
+  if (job.model !== null) {
+    const version = await models.modelVersion(tenant, job.model.name, job.model.version);
+    if (version === null || version.removed !== null) {
+      throw new Failure(
+        'MODEL_NOT_FOUND',
+        `${versionText(job.model)}, which job ${jobId} has scored with, was removed from the registry.`,
+        {
+          place: { field: 'model_id' },
+          next: `Score everything again, with another version: batchwright retry ${jobId} --mode complete`,
+        },
+      );
+    }
   }
   // What a retry read lies in its workspace; the input itself was pinned by the first of the line.
   let first: JobRow = job;

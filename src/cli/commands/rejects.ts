@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { isErrorCode } from '../../core/error-codes.ts';
 import { MALFORMED_COLUMNS } from '../../core/malformed-columns.ts';
-import { addedName, exportedPlace, rejectColumns } from '../../data/reject-columns.ts';
+import { addedName, exportedPlace, rejectColumns, rejectTypes } from '../../data/reject-columns.ts';
 import type { TableSource } from '../../data/table-reader.ts';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
 import { exportRows, type RowsWish, rowOptions } from '../export-rows.ts';
@@ -62,7 +62,8 @@ async function rejects(wanted: string, options: RejectsOptions, output: Output):
 /** What is put before the columns of the input; with `_` behind it where an input has a column of that name. */
 const ADDED = ['reject_code', 'reject_message'] as const;
 
-function sourceOf({ files, inputColumns, key }: JobRejects): TableSource {
+function sourceOf({ files, inputColumns: typed, key }: JobRejects): TableSource {
+  const inputColumns = typed.map(({ name }) => name);
   const [code, message] = addedNames(inputColumns);
   const place = key === null ? ['source_file', 'source_row'] : [];
   const originals = rejectColumns(inputColumns, key ?? undefined);
@@ -85,12 +86,14 @@ function sourceOf({ files, inputColumns, key }: JobRejects): TableSource {
       ...originals.map(({ original, stored }) => ({ stored, name: original })),
       ...malformed,
     ],
-    stored: null,
+    stored: rejectTypes(typed, key ?? undefined),
   };
 }
 
 function codeColumn(all: readonly (JobRejects | null)[]): string {
-  const [first] = all.flatMap((each) => (each === null ? [] : [addedNames(each.inputColumns)[0]]));
+  const [first] = all.flatMap((each) =>
+    each === null ? [] : [addedNames(each.inputColumns.map(({ name }) => name))[0]],
+  );
   return first ?? ADDED[0];
 }
 

@@ -19,6 +19,7 @@ import {
 import { type Snapshot, type SnapshotFile, segmentsOf, wholeFile } from '../../core/snapshot.ts';
 import type { TaskRetry, TaskWork } from '../../core/wire.ts';
 import type { RepairedTable } from '../../data/retry-rows.ts';
+import { isPrepared } from '../../sources/prepare.ts';
 import { sources } from '../../sources/sources.ts';
 import type { InputSpec, JobSpec } from '../../spec/job-spec.ts';
 import type { StagedObject } from '../../storage/storage.ts';
@@ -36,7 +37,7 @@ export interface PinnedRetry {
  * second name in its workspace. From there on it needs neither the parent's files nor the repaired ones. The model and what feeds
  * it are those that the parent pinned.
  *
- * Fails with RETRY_EXPIRED, RETRY_KEY_*, RETRY_UNSUPPORTED, COLUMN_MISSING, COLUMN_TYPE, SOURCE_*, ERROR_BUDGET_EXCEEDED, RETRY_NOTHING.
+ * Fails with RETRY_EXPIRED, RETRY_PART_CHANGED, RETRY_KEY_*, RETRY_UNSUPPORTED, COLUMN_MISSING, COLUMN_TYPE, SOURCE_*, ERROR_BUDGET_EXCEEDED, RETRY_NOTHING.
  */
 export async function pinRetry(
   { job, lease: { fence } }: TaskWork,
@@ -51,6 +52,7 @@ export async function pinRetry(
   const gathering: Gathering = {
     retry,
     parent: retry.parent,
+    input: (job.spec as JobSpec).input,
     deps,
     signal,
     rowsFolder: `${job.workspace}/input/${fence}`,
@@ -72,7 +74,7 @@ export async function pinRetry(
     inputs: [...(before?.inputs ?? []), inputOf(retry.parent)],
   };
   requireBaseBalances(base, own, retry.parent.rows + (before?.counts.read ?? 0));
-  refuseHopeless(own, base, job.spec as JobSpec, retry.parent.jobId);
+  refuseHopeless(own, base, job.spec as JobSpec, retry);
   const { bound, snapshot } = retry.parent;
   const constants = bindConstants((job.spec as JobSpec).output, job, bound.model);
   return {
@@ -95,6 +97,7 @@ type GatherDeps = Pick<PinDeps, 'storage' | 'engine' | 'parallelFiles'>;
 interface Gathering {
   readonly retry: TaskRetry;
   readonly parent: RetryParent;
+  readonly input: InputSpec;
   readonly deps: GatherDeps;
   readonly signal: AbortSignal;
   /** Storage keys below which this attempt alone writes. */
@@ -143,10 +146,11 @@ async function takeAll(
     });
     if (sha256 !== each.file.sha256 || sizeBytes !== each.file.sizeBytes) {
       throw new Failure(
-        'PART_CORRUPT',
+        'RETRY_PART_CHANGED',
         `The part ${each.file.key} of job ${parent.jobId} is not the one that was accepted (SHA-256).`,
         {
           place: { file: each.file.key },
+          next: `Score everything again: batchwright retry ${parent.jobId} --mode complete`,
         },
       );
     }
@@ -288,9 +292,12 @@ async function gatherMissing(gathering: Gathering): Promise<SnapshotFile[]> {
 /** Repaired files as Parquet: text is read as any input is, with the types of the input where they can be said. */
 async function readRepaired(
   repaired: readonly RepairedFile[],
-  { parent, deps, rowsFolder, signal }: Gathering,
+  { parent, input, deps, rowsFolder, signal }: Gathering,
 ): Promise<RepairedTable[]> {
   const tables: RepairedTable[] = [];
+  const what = isPrepared(input)
+    ? 'the prepared input, as repaired records are not prepared again'
+    : 'the input';
   for (const [index, { path, sha256, sizeBytes }] of repaired.entries()) {
     const source = sourceOf(path);
     const types = Object.fromEntries(
@@ -308,7 +315,7 @@ async function readRepaired(
         // Its own words are about `input.types`, which nobody wrote here.
         throw new Failure(
           'COLUMN_MISSING',
-          `${path} has not all columns of the input: ${Object.keys(types).join(', ')}.`,
+          `${path} has not all columns of ${what}: ${Object.keys(types).join(', ')}.`,
           {
             place: { file: path },
             next: 'Keep all columns of the input that `batchwright rejects` has exported.',
@@ -355,9 +362,17 @@ function inputOf({ jobId, snapshot }: RetryParent): RetryBase['inputs'][number] 
   return { jobId, rows: snapshot.rows, files: snapshot.files.map(({ rowGroups: _, ...file }) => file) };
 }
 
-/** What is taken over as rejected counts against the budget of the whole result. */
-function refuseHopeless(own: number, base: RetryBase, { config }: JobSpec, parentId: string): void {
-  if (own === 0) {
+/**
+ * What is taken over as rejected counts against the budget of the whole result. With nothing to score there must be
+ * something to publish: a parent whose rows all have an answer, and that failed or was cancelled all the same.
+ */
+function refuseHopeless(
+  own: number,
+  base: RetryBase,
+  { config }: JobSpec,
+  { job: parentId, replaces }: TaskRetry,
+): void {
+  if (own === 0 && replaces === parentId) {
     throw new Failure(
       'RETRY_NOTHING',
       `Job ${parentId} has only malformed records left, which have to be repaired first.`,

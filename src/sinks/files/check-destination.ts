@@ -73,7 +73,10 @@ export async function requireRoom(
     throw new Failure(
       'DESTINATION_FOREIGN',
       `${to.path} holds ${content.stranger}, which Batchwright did not write.`,
-      { place },
+      {
+        place,
+        ...(job.replaces === undefined ? {} : { next: 'Move it elsewhere, and give the retry again.' }),
+      },
     );
   }
 }
