@@ -209,6 +209,24 @@ test.concurrent('CSV: malformed lines are counted, where they stand is said', as
   expect(codes).toEqual(['ERROR_BUDGET_EXCEEDED']);
   expect(result.input).toMatchObject({ rows: 200, rows_exact: true, malformed_lines: 1 });
   expect(result.sample?.rejects.groups[0]?.causes[0]?.message).toContain('102');
+  // Those that the sample does not meet count as well.
+  const few = await check(
+    bench,
+    ...[
+      '--model',
+      '../linear.onnx',
+      '--input',
+      'in.csv',
+      '--key',
+      'id',
+      '--features',
+      'a,b',
+      '--sample',
+      '1',
+    ],
+  );
+  expect(few.result.sample?.counts.rejected).toBe(0);
+  expect(few.codes).toEqual(['ERROR_BUDGET_EXCEEDED']);
 });
 
 test.concurrent('CSV too large to be read for a look: rows are reckoned, and said to be; --full counts', async () => {
@@ -258,6 +276,28 @@ test.concurrent('models of the registry and jobs at work: looked at in a copy of
   expect((await check(bench, ...flags, '--mode', 'overwrite')).codes).toEqual([]);
   const misspelt = await check(bench, '--model', 'lim', '--input', '../in.parquet', '--mode', 'overwrite');
   expect(misspelt.codes).toEqual(['MODEL_NOT_FOUND']);
+});
+
+test.concurrent('appending to a result with other columns', async () => {
+  const bench = shop.bench('append');
+  expectCompleted(
+    await bench.run({
+      ...{ model: '../linear.onnx', input: '../in.parquet', key: 'id', features: 'a,b' },
+      ...{ mode: 'append', include: 'x' },
+    }),
+  );
+  const { codes, result } = await check(bench, ...READY, '--mode', 'append', '--sample', '10');
+  expect(codes).toEqual(['SCHEMA_MISMATCH']);
+  expect(result.output.usable).toBe(false);
+});
+
+test.concurrent('rows that are made by SQL, and no key that would tell them apart', async () => {
+  const { codes } = await check(
+    shop.bench('keyless'),
+    ...['--model', '../linear.onnx', '--input', '../in.parquet', '--features', 'a,b', '--sample', '10'],
+    ...['--transform', 'SELECT * FROM input'],
+  );
+  expect(codes).toEqual(['SPEC_INVALID']);
 });
 
 test.concurrent('a destination that is a file', async () => {

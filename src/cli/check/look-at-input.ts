@@ -9,6 +9,7 @@ import { sources } from '../../sources/sources.ts';
 import type { InputSpec } from '../../spec/job-spec.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { systemClock } from '../system-ports.ts';
+import type { CheckedInput } from './check-result.ts';
 
 export interface LookedAtInput {
   /** Of what was looked at: for Parquet all of it. */
@@ -63,6 +64,26 @@ export async function lookAtInput(
     }
   }
   return looked(await source.pin(input, context), sizeBytes, begunMs);
+}
+
+/** `rows`: those that the job would read. */
+export function describeInput(
+  spec: InputSpec,
+  input: LookedAtInput,
+  rows: number,
+): Omit<CheckedInput, 'keyless'> {
+  const { snapshot, files, sizeBytes, rowsExact, malformed } = input;
+  return {
+    source: spec.source,
+    files,
+    size_bytes: sizeBytes,
+    rows,
+    rows_exact: rowsExact || rows < input.rows,
+    files_looked_at: snapshot.files.length,
+    malformed_lines: malformed,
+    prepared: isPrepared(spec),
+    columns: snapshot.columns.map(({ name, type }) => ({ name, type })),
+  };
 }
 
 function looked(snapshot: Snapshot, sizeBytes: number, begunMs: number): LookedAtInput {

@@ -9,6 +9,13 @@ import { runtimes } from '../../runtimes/runtimes.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { EMBEDDED_TENANT } from '../state-folder.ts';
+import type { CheckedModel } from './check-result.ts';
+
+export interface LookedAtModel {
+  readonly resolved: ResolvedModel;
+  readonly pinned: PinnedModel;
+  readonly signature: ModelSignature;
+}
 
 /** The model where it lies: nothing is copied, and it is not loaded here. */
 export async function lookAtModel(
@@ -16,11 +23,7 @@ export async function lookAtModel(
   registry: Registry,
   state: string,
   storage: Storage,
-): Promise<{
-  readonly resolved: ResolvedModel;
-  readonly pinned: PinnedModel;
-  readonly signature: ModelSignature;
-}> {
+): Promise<LookedAtModel> {
   const resolved = await registry.resolve(EMBEDDED_TENANT, model_id);
   const { reference, sha256 } = resolved;
   const store = registryStoreOf(
@@ -37,4 +40,11 @@ export async function lookAtModel(
     : await registry.fetch(resolved, store, storage);
   const signature = await runtimes.onnx.inspect({ path: await storage.localPath(pinned.key), sha256 });
   return { resolved, pinned, signature };
+}
+
+export function describeModel(reference: string, { pinned }: LookedAtModel): CheckedModel {
+  const { sha256, registered } = pinned;
+  if (registered === undefined) return { reference, sha256, registered: null };
+  const { name, version, alias } = registered;
+  return { reference, sha256, registered: { name, version, alias } };
 }

@@ -1,6 +1,6 @@
-import { availableParallelism, totalmem } from 'node:os';
 import type { Compute, Fleet, FleetRequest } from '../compute.ts';
 import { type Child, type Program, spawnChild } from './spawn-child.ts';
+import { thisMachine } from './this-machine.ts';
 
 export interface LocalComputeOptions {
   readonly program: Program;
@@ -20,9 +20,10 @@ const WORKER_HEAP = '--initial-old-space-size=32';
 
 /** Workers are child processes on this machine, one for each slot. */
 export function createLocalCompute(options: LocalComputeOptions): Compute {
+  const machine = thisMachine();
   return {
-    slots: options.slots ?? availableParallelism(),
-    memoryMb: Math.floor(totalmem() / 2 ** 20),
+    slots: options.slots ?? machine.slots,
+    memoryMb: machine.memoryMb,
     provision: (request) => createFleet(options, request),
   };
 }

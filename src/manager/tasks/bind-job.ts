@@ -14,6 +14,12 @@ import { whyNotCarried } from '../../data/text-carries.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import { outputSchema } from './output-schema.ts';
 
+/** What a job reads, under the names that its specification uses, and what becomes of it. */
+export interface SettledJob {
+  readonly columns: readonly SourceColumn[];
+  readonly bound: BoundJob;
+}
+
 export interface BindJobRequest {
   readonly job: Pick<TaskJob, 'jobId' | 'spec' | 'registered' | 'createdMs'>;
   /** All columns of the input. */
@@ -30,7 +36,7 @@ export interface BindJobRequest {
 export async function bindJob(
   { job, columns: all, model, signature }: BindJobRequest,
   refuse: (failure: Failure) => void,
-): Promise<{ readonly columns: readonly SourceColumn[]; readonly bound: BoundJob } | null> {
+): Promise<SettledJob | null> {
   let refused = false;
   /** Undefined: it failed. */
   const settle = async <Value>(work: () => Value | Promise<Value>): Promise<Value | undefined> => {
