@@ -114,14 +114,14 @@ describe('a job that has not come to an end of its own', () => {
 
   test.concurrent('failed before its input was pinned: everything is tried again', async () => {
     const bench = benchOf('unpinned', 1);
-    const first = await bench.run({ features: 'nowhere' });
-    expectRefused(first, { exit: 2, code: 'COLUMN_MISSING', names: ['nowhere'] });
+    const first = await bench.run({ features: 'id,x' });
+    expectRefused(first, { exit: 2, code: 'MODEL_BINDING', names: ['2 columns'] });
     expectRefused(await retry(bench, ['latest', '--mode', 'partial']), {
       exit: 2,
       code: 'RETRY_NOTHING',
       names: ['pinned', '--mode complete'],
     });
-    expectRefused(await retry(bench, ['latest']), { exit: 2, code: 'COLUMN_MISSING', names: ['nowhere'] });
+    expectRefused(await retry(bench, ['latest']), { exit: 2, code: 'MODEL_BINDING', names: ['2 columns'] });
     expect((await jobsOf(bench)).length).toBe(2);
   });
 });

@@ -7,6 +7,7 @@ import { createChanges } from '../manager/changes.ts';
 import { createManager } from '../manager/manager.ts';
 import { createTokens } from '../manager/tokens.ts';
 import { openFileLog } from '../observe/log.ts';
+import { checkNamedColumns } from '../sources/check-named-columns.ts';
 import { identifyRepaired } from '../sources/files/identify-repaired.ts';
 import { checkPreparedUnchanged, refuseInputOverlap } from '../sources/prepare.ts';
 import { sources } from '../sources/sources.ts';
@@ -96,6 +97,7 @@ export async function openEmbeddedManager(
     checkSourceUnchanged: (spec, snapshot) => checkPreparedUnchanged(spec.input, snapshot, storage),
     inputBytes: (spec) => sources[spec.input.source].sizeBytes(spec.input),
     identifyRepaired,
+    checkNamedColumns,
     checkDestination: async (spec, jobId, adopt, replaces) => {
       await refuseInputOverlap(spec.input, spec.output.path);
       await sink.check({ spec, jobId, adopt, ...(replaces === null ? {} : { replaces }) });

@@ -68,6 +68,18 @@ export function readFooter(bytes: Uint8Array, names: readonly string[], wanted: 
   return { rows, columns: (leaves as Leaves).columns, rowGroups };
 }
 
+/** Names of the top-level columns, in the file's order. Throws NotPlain for a schema that cannot be read so. */
+export function readColumnNames(bytes: Uint8Array): string[] {
+  const reader = new CompactReader(bytes);
+  let names: string[] | null = null;
+  reader.struct((id, type) => {
+    if (id === 2 && type === THRIFT.list) names = [...readTopLevel(reader).keys()];
+    else reader.skip(type);
+  });
+  if (names === null) throw new NotPlain('there is no schema');
+  return names;
+}
+
 interface Leaves {
   readonly columns: readonly ParquetColumn[];
   /** Indexes in `columns` by the number of the leaf. */
@@ -83,7 +95,10 @@ interface SchemaElement {
   logicalType: string | null;
 }
 
-function readSchema(reader: CompactReader, names: readonly string[]): Leaves {
+/** `column` null: it is not flat; `leaf`: the number of its first leaf. */
+type TopLevel = ReadonlyMap<string, { readonly column: ParquetColumn | null; readonly leaf: number }>;
+
+function readTopLevel(reader: CompactReader): TopLevel {
   const elements: SchemaElement[] = [];
   reader.list(() => elements.push(readElement(reader)));
   const [root] = elements;
@@ -103,6 +118,11 @@ function readSchema(reader: CompactReader, names: readonly string[]): Leaves {
     }
   }
   if (at !== elements.length) throw new NotPlain('the schema has more than its root says');
+  return found;
+}
+
+function readSchema(reader: CompactReader, names: readonly string[]): Leaves {
+  const found = readTopLevel(reader);
   const wanted = new Map<number, number[]>();
   const columns = names.map((name, index) => {
     const { column, leaf: number } = found.get(name) ?? { column: null, leaf: -1 };

@@ -1,6 +1,12 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { SourceColumn } from '../core/snapshot.ts';
-import { checkCondition, WHERE_PREFIX, whereRefused, withoutPlaces } from '../spec/where.ts';
+import {
+  type CheckedCondition,
+  checkCondition,
+  WHERE_PREFIX,
+  whereRefused,
+  withoutPlaces,
+} from '../spec/where.ts';
 
 export interface SafeCondition {
   /** SQL made from the checked tree, in parentheses; names only columns of the input, without a table's name. */
@@ -21,6 +27,18 @@ export async function parseWhere(
   text: string,
   columns: readonly Pick<SourceColumn, 'name' | 'type'>[],
 ): Promise<SafeCondition> {
+  return await withParser((connection) => safeCondition(text, columns, connection));
+}
+
+/**
+ * What can be said of `input.where` before types are known: it parses, nothing in it is refused, its columns are there. Fails
+ * as `parseWhere` does.
+ */
+export async function checkWhereNames(text: string, columns: readonly string[]): Promise<void> {
+  await withParser((connection) => parsedCondition(text, columns, connection));
+}
+
+async function withParser<Answer>(work: (connection: DuckDBConnection) => Promise<Answer>): Promise<Answer> {
   const instance = await DuckDBInstance.create(':memory:', {
     threads: '1',
     memory_limit: '256MB',
@@ -33,7 +51,7 @@ export async function parseWhere(
   try {
     const connection = await instance.connect();
     try {
-      return await safeCondition(text, columns, connection);
+      return await work(connection);
     } finally {
       connection.closeSync();
     }
@@ -42,11 +60,11 @@ export async function parseWhere(
   }
 }
 
-async function safeCondition(
+async function parsedCondition(
   text: string,
-  columns: readonly Pick<SourceColumn, 'name' | 'type'>[],
+  columns: readonly string[],
   connection: DuckDBConnection,
-): Promise<SafeCondition> {
+): Promise<CheckedCondition> {
   // The parser stops at a NUL, and would take what stands before it for the whole.
   if (text.includes('\0') || !text.isWellFormed())
     throw whereRefused(text, 'it is not valid text', undefined);
@@ -59,12 +77,21 @@ async function safeCondition(
       parsed.position === undefined ? undefined : Number(parsed.position),
     );
   }
-  const checked = checkCondition({
+  return checkCondition({
     text,
     statement: given,
     bareStatement: await serialize('SELECT * FROM t', connection),
-    columns: columns.map((column) => column.name),
+    columns,
   });
+}
+
+async function safeCondition(
+  text: string,
+  columns: readonly Pick<SourceColumn, 'name' | 'type'>[],
+  connection: DuckDBConnection,
+): Promise<SafeCondition> {
+  const names = columns.map((column) => column.name);
+  const checked = await parsedCondition(text, names, connection);
   const made = await scalar('SELECT json_deserialize_sql($1::JSON)', checked.statement, connection);
   if (
     !made.startsWith(WHERE_PREFIX) ||

@@ -27,6 +27,8 @@ export interface ManagerDeps {
   readonly checkSourceUnchanged: (spec: JobSpec, snapshot: Snapshot) => Promise<void>;
   /** About how many bytes the job will read, found out quickly; 0 when that fails: pin will say why. */
   readonly inputBytes: (spec: JobSpec) => Promise<number>;
+  /** Early look whether the columns that the specification names are in the input. Fails with COLUMN_*, WHERE_NOT_ALLOWED, SOURCE_*. */
+  readonly checkNamedColumns: (spec: JobSpec) => Promise<void>;
   /** Early look at the destination: mode, strangers in the folder, permissions, apart from the input. Fails with DESTINATION_*, SOURCE_*. */
   readonly checkDestination: (
     spec: JobSpec,

@@ -52,8 +52,10 @@ export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise
       : known !== null
         ? modelOf(known)
         : await resolvedModel(tenant, spec, deps);
-  if (unfinished === null) await deps.checkDestination(spec, jobId, adopt, retry?.of.replaces ?? null);
-  else if (!scored && known === null) await checkNothingChanged(unfinished, spec, model, deps);
+  if (unfinished === null) {
+    await deps.checkDestination(spec, jobId, adopt, retry?.of.replaces ?? null);
+    if (known === null) await deps.checkNamedColumns(spec);
+  } else if (!scored && known === null) await checkNothingChanged(unfinished, spec, model, deps);
 
   const stored: StoredSpec = { spec, adopt, ...(retry === undefined ? {} : { retry: retry.of }) };
   const outcome = await ledger.submit({

@@ -25,6 +25,11 @@ export interface Source {
   pin(input: TableSpec, context: SourceContext): Promise<Snapshot>;
   /** Fails with SOURCE_CHANGED, naming the file, unless pinning again would give this snapshot. Reads no data. */
   checkUnchanged(input: TableSpec, snapshot: PinnedTable, storage: Storage): Promise<void>;
+  /**
+   * Names of the columns, as far as the beginning or the end of the first file tells them for all: exactly those that pinning
+   * will find. Null: it does not tell. Fails with SOURCE_NOT_FOUND or SOURCE_UNREADABLE.
+   */
+  columnNames(input: TableSpec): Promise<readonly string[] | null>;
   /** About how many bytes pinning will find, without reading any; 0 when that cannot be told. */
   sizeBytes(input: TableSpec): Promise<number>;
 }

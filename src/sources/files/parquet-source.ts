@@ -3,8 +3,10 @@ import { Failure } from '../../core/errors.ts';
 import type { SnapshotFile, SourceColumn } from '../../core/snapshot.ts';
 import type { DescribedFile } from '../../data/engine.ts';
 import { checkFileUnchanged, fileIdentity } from '../../data/file-identity.ts';
+import { parquetColumnNames } from '../../data/parquet-column-names.ts';
 import type { Source } from '../source.ts';
 import { expandPaths } from './expand-paths.ts';
+import { firstFileColumns } from './first-file-columns.ts';
 import { mapParallel } from './map-parallel.ts';
 import { partitionColumns } from './partition-columns.ts';
 
@@ -68,6 +70,8 @@ export const parquetSource: Source = {
       });
     }
   },
+
+  columnNames: (input) => firstFileColumns(input.path, FOLDER_PATTERN, parquetColumnNames),
 
   async sizeBytes(input) {
     try {

@@ -55,23 +55,27 @@ export async function pinBench(threads = 1): Promise<PinBench> {
     async pin(input, options = {}) {
       const { readRows = true, signal = new AbortController().signal } = options;
       pins += 1;
-      const snapshot = await sources[input.source].pin(
-        { path: [folder], unique_key: false, on_null: 'reject', ...input },
-        {
-          storage,
-          engine:
-            options.misread === undefined
-              ? engine
-              : {
-                  ...engine,
-                  transcode: (request, stop) =>
-                    engine.transcode({ ...request, sources: options.misread ?? [] }, stop),
-                },
-          workspace: `${workspace}/${pins}`,
-          parallelFiles: 2,
-          signal,
-        },
-      );
+      const table: InputSpec = { path: [folder], unique_key: false, on_null: 'reject', ...input };
+      const snapshot = await sources[input.source].pin(table, {
+        storage,
+        engine:
+          options.misread === undefined
+            ? engine
+            : {
+                ...engine,
+                transcode: (request, stop) =>
+                  engine.transcode({ ...request, sources: options.misread ?? [] }, stop),
+              },
+        workspace: `${workspace}/${pins}`,
+        parallelFiles: 2,
+        signal,
+      });
+      const early = await sources[input.source].columnNames(table);
+      const pinned = snapshot.columns.map(({ name }) => name);
+      if (early !== null && JSON.stringify(early) !== JSON.stringify(pinned))
+        throw new Error(
+          `at first sight the columns were ${early.join(', ')}, pinned were ${pinned.join(', ')}`,
+        );
       const rows: Record<string, unknown>[] = [];
       for (const key of new Set(readRows ? snapshot.files.map((file) => file.key) : [])) {
         for (const row of await queryJson<Record<string, unknown>>(

@@ -70,6 +70,11 @@ async function copyHead(
   }
 }
 
+/** The first bytes of a file, so many as they lie there, inflated. */
+export async function textHead(path: string, bytes: number): Promise<Buffer> {
+  return await inflated(path, await firstBytes(path, bytes));
+}
+
 async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size;

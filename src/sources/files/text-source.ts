@@ -1,12 +1,15 @@
 import { stat } from 'node:fs/promises';
 import { Failure } from '../../core/errors.ts';
 import type { OriginalFile, PinnedTable } from '../../core/snapshot.ts';
+import type { TableSpec } from '../../spec/job-spec.ts';
 import { isAbsent } from '../../storage/fs-failure.ts';
 import type { Source } from '../source.ts';
 import { expandPaths } from './expand-paths.ts';
+import { firstFileColumns } from './first-file-columns.ts';
 import { mapParallel } from './map-parallel.ts';
 import { materialise } from './materialise.ts';
 import type { TextFormat } from './text-format.ts';
+import { textHead } from './text-heads.ts';
 
 /** Files looked at at once. */
 const PARALLEL_FILES = 16;
@@ -32,6 +35,9 @@ export function textSource(format: TextFormat): Source {
       });
     },
 
+    columnNames: (input) =>
+      firstFileColumns(input.path, format.folderPattern, (path) => headerNames(path, input, format)),
+
     async sizeBytes(input) {
       try {
         const paths = await expandPaths(input.path, format.folderPattern);
@@ -42,6 +48,22 @@ export function textSource(format: TextFormat): Source {
       }
     },
   };
+}
+
+/** Longer headers are left to whoever reads all of the file. */
+const HEAD_BYTES = 64 * 2 ** 10;
+
+/** All CSV files of an input have the columns of the first one; of JSON Lines any record may have a column more. */
+async function headerNames(path: string, input: TableSpec, format: TextFormat): Promise<string[] | null> {
+  if (format.kind === 'jsonl') return null;
+  const scanner = format.scanner(path, input, new Map(), null);
+  try {
+    scanner.push(await textHead(path, HEAD_BYTES), false);
+  } catch (error) {
+    if (error instanceof Failure) return null;
+    throw error;
+  }
+  return scanner.scanned().columns.map(({ name }) => name);
 }
 
 function originalsOf(snapshot: PinnedTable): OriginalFile[] {
