@@ -48,7 +48,7 @@ withHelp(
     ['Score a table as a job file says, then look at the result', 'batchwright run job.yaml'],
     [
       'The same without a file',
-      "batchwright run --model m.onnx --input 'in/*.parquet' --output out/ --key id --features a,b,c",
+      "batchwright run --model m.onnx --input 'in/*.parquet' --output out/ --key id",
     ],
     ['Go on after Ctrl-C, a kill or a power cut', 'batchwright resume'],
     ['What became of the job, and why rows were rejected', 'batchwright show'],

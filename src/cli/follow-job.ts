@@ -30,7 +30,12 @@ export async function followJob(
   let connection = await connect(state);
   try {
     sayWhereItRuns(connection, output);
-    const jobId = await begin(connection.client);
+    let jobId = await begun(begin, connection);
+    while (jobId === null) {
+      await connection.close();
+      connection = await connect(state);
+      jobId = await begun(begin, connection);
+    }
     for (;;) {
       const ended = await watch(jobId, connection, interrupt.first, output);
       if (ended !== 'manager-gone') {
@@ -45,6 +50,20 @@ export async function followJob(
     memory.stop();
     interrupt.stop();
     await connection.close();
+  }
+}
+
+/** Null: the manager that answered was another process's, just going away; the same request can be made again. */
+async function begun(
+  begin: (client: BatchClient) => Promise<string>,
+  { client, embedded }: Connection,
+): Promise<string | null> {
+  try {
+    return await begin(client);
+  } catch (error) {
+    const gone = error instanceof Failure && error.code === 'MANAGER_UNREACHABLE' && embedded === null;
+    if (!gone) throw error;
+    return null;
   }
 }
 

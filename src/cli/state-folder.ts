@@ -52,7 +52,9 @@ export function openStateFolder(path: string): StateFolder {
   } catch (error) {
     const code = errnoOf(error);
     if (code === 'ENOSPC' || code === 'EDQUOT') throw fsFailure(error, 'Making the state folder', folder);
-    throw new Failure('STATE_UNUSABLE', `The state folder ${folder} cannot be used (${code}).`, {
+    const why =
+      code === 'EEXIST' || code === 'ENOTDIR' ? 'is a file, or below one' : `cannot be used (${code})`;
+    throw new Failure('STATE_UNUSABLE', `The state folder ${folder} ${why}.`, {
       place: { file: folder },
       cause: error,
     });

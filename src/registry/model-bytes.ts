@@ -93,14 +93,19 @@ async function folderGiven(folder: string): Promise<Failure> {
   const shown = models.slice(0, MOST_CANDIDATES).map((name) => join(folder, name));
   const more = models.length > shown.length ? ` and ${models.length - shown.length} more` : '';
   const [first, second] = shown;
-  const holds = first === undefined ? 'It holds no .onnx file.' : `It holds ${shown.join(', ')}${more}.`;
-  return new Failure('MODEL_NOT_FOUND', `${folder} is a folder, not a model. ${holds}`, {
+  const holds =
+    first === undefined
+      ? ' It holds no .onnx file.'
+      : second === undefined
+        ? ''
+        : ` It holds ${shown.join(', ')}${more}.`;
+  return new Failure('MODEL_NOT_FOUND', `${folder} is a folder, not a model.${holds}`, {
     place: { file: folder, field: 'model_id' },
     next:
       first === undefined
         ? 'Give the path of an .onnx file.'
         : second === undefined
-          ? `Name the file: ${first}`
+          ? `Name the file in it: ${first}`
           : 'Name the .onnx file in it.',
   });
 }

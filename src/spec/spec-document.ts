@@ -54,7 +54,7 @@ export function readSpecDocument(text: string, file?: string): SpecDocument {
     throw failureOfProblems([
       {
         ...problem(file, found.line, `is not YAML: ${found.what}`),
-        next: 'Correct the line shown: depth is said in spaces, and a key ends in a colon and a space.',
+        next: 'Correct the line shown.',
         details: markedLine(text, found),
       },
     ]);

@@ -155,7 +155,7 @@ function predictionTable(predictions: readonly PredictionFacts[]): string {
       { header: 'LEAST', align: 'right' },
       { header: 'MEAN', align: 'right' },
       { header: 'MOST', align: 'right' },
-      { header: 'VALUES', least: 10 },
+      { header: 'VALUES', least: 10, folds: true },
     ],
     [
       ...shown.map(({ column, range, nonFinite, values }) => [
@@ -181,8 +181,14 @@ function figure(value: number): string {
 function estimate(found: Estimate): string {
   const workers = counted(found.workers, 'worker');
   const total = found.memory_mb_per_worker * found.workers;
+  const span = `${formatDuration(found.duration_least_ms)} to ${formatDuration(found.duration_most_ms)}`;
+  // A single figure would promise what nobody can know.
+  const about =
+    found.load > found.cores
+      ? `${span}, as far as can be told`
+      : `about ${formatDuration(found.duration_ms)} (${span})`;
   return [
-    `${paint('strong', 'Estimate')}: about ${formatDuration(found.duration_ms)} (${formatDuration(found.duration_least_ms)} to ${formatDuration(found.duration_most_ms)})`,
+    `${paint('strong', 'Estimate')}: ${about}; ${formatDuration(found.fixed_ms)} of it to start and to end`,
     ...folded(
       `speed: ${counted(found.rows_per_second, 'row')}/s with ${workers}, batches of ${formatCount(found.batch_size)}; measured with one worker on ${counted(found.measured_rows, 'row')}`,
       2,
