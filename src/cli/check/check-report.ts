@@ -186,9 +186,9 @@ function estimate(found: Estimate): string {
   const about =
     found.load > found.cores
       ? `${span}, as far as can be told`
-      : `about ${formatDuration(found.duration_ms)} (${span})`;
+      : `about ${formatDuration(found.duration_ms)} (${span}), ${formatDuration(found.fixed_ms)} of it to start and to end`;
   return [
-    `${paint('strong', 'Estimate')}: ${about}; ${formatDuration(found.fixed_ms)} of it to start and to end`,
+    `${paint('strong', 'Estimate')}: ${about}`,
     ...folded(
       `speed: ${counted(found.rows_per_second, 'row')}/s with ${workers}, batches of ${formatCount(found.batch_size)}; measured with one worker on ${counted(found.measured_rows, 'row')}`,
       2,
