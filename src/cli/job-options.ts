@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { FIELD_DEFAULTS } from '../spec/field-defaults.ts';
 import { type FlagValues, JOB_FLAGS } from '../spec/flags.ts';
+import { collect } from './parse-options.ts';
 
 /** Heading of the flags that are no part of the specification. */
 export const BEHAVIOUR = 'Behaviour:';
@@ -33,10 +34,6 @@ export function jobOptions(fields?: readonly string[]): Option[] {
   });
   const place = ({ helpGroupHeading = BEHAVIOUR }: Option) => ORDER.indexOf(helpGroupHeading);
   return options.toSorted((a, b) => place(a) - place(b));
-}
-
-function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
 }
 
 /** What was given of them, by flag. */

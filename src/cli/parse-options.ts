@@ -4,6 +4,11 @@ import { nearest } from '../core/nearest.ts';
 
 /** Parsers of option values that several commands have. */
 
+/** Of an option that may be given several times. */
+export function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
 export function parseRowCount(text: string): number {
   const count = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(count) && count >= 1) return count;

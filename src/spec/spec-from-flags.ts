@@ -2,6 +2,7 @@ import { Failure } from '../core/errors.ts';
 import { type FlagValues, JOB_FLAGS, type JobFlag } from './flags.ts';
 import { type JobSpec, parseJobSpec } from './job-spec.ts';
 import { readSpecDocument } from './spec-document.ts';
+import { splitList } from './split-list.ts';
 
 export interface JobFile {
   readonly text: string;
@@ -99,10 +100,6 @@ function fieldValue({ flag, kind }: JobFlag, given: FlagValues[string]): unknown
     case 'pairs':
       return Object.fromEntries(texts.flatMap(splitList).map((pair) => splitPair(pair, flag)));
   }
-}
-
-function splitList(text: string): string[] {
-  return text.split(/(?<!\\),/).map((item) => item.replaceAll('\\,', ',').trim());
 }
 
 function splitPair(pair: string, flag: string): [string, string] {

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { Failure } from '../../core/errors.ts';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
 import { examples, withHelp } from '../help.ts';
+import { collect } from '../parse-options.ts';
 
 interface AddFlags extends StateOptions {
   readonly alias?: string;
@@ -144,10 +145,6 @@ export function modelCommand(): Command {
     });
   for (const each of model.commands) withCommonOptions(each.addOption(stateOption()));
   return model;
-}
-
-function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
 }
 
 function whole(what: string, text: string, most: number): number {

@@ -7,6 +7,7 @@ import { findJob, JOB_ARGUMENT } from '../find-job.ts';
 import { followJob } from '../follow-job.ts';
 import { examples, withHelp } from '../help.ts';
 import type { Output } from '../output.ts';
+import { collect } from '../parse-options.ts';
 
 interface RetryOptions extends StateOptions {
   readonly mode?: RetryMode;
@@ -32,7 +33,7 @@ export function retryCommand(): Command {
         '--repaired <file>',
         'repaired records, as `batchwright rejects --to` exports them: only these are scored; can be repeated',
       )
-        .argParser((file: string, before: readonly string[]) => [...before, file])
+        .argParser(collect)
         .default([], 'the rejected records as they are'),
     )
     .addOption(

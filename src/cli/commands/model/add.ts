@@ -5,6 +5,7 @@ import { checkedAlias, checkedModelName } from '../../../core/model-reference.ts
 import { registryStoreOf } from '../../../manager/layout.ts';
 import { importModel } from '../../../registry/embedded/import-model.ts';
 import { runtimes } from '../../../runtimes/runtimes.ts';
+import { splitList } from '../../../spec/split-list.ts';
 import { createLocalStorage } from '../../../storage/local.ts';
 import { WHOLE_FILE_SYSTEM } from '../../embedded-manager.ts';
 import { formatBytes } from '../../format.ts';
@@ -67,11 +68,7 @@ export async function modelAddCommand(options: AddOptions, state: string, output
 
 /** `--features`: names separated by commas (`\,` inside a name), or `@file` with one on each line. */
 export function readFeatures(given: readonly string[]): string[] {
-  return given.flatMap((text) =>
-    text.startsWith('@')
-      ? readLines(text.slice(1))
-      : text.split(/(?<!\\),/).map((item) => item.replaceAll('\\,', ',').trim()),
-  );
+  return given.flatMap((text) => (text.startsWith('@') ? readLines(text.slice(1)) : splitList(text)));
 }
 
 function readLines(file: string): string[] {
