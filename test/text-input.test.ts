@@ -151,6 +151,9 @@ describe('many small files, which share Parquet files', () => {
       rejected: 12,
       filtered: 0,
     });
+    const { payload } = JSON.parse(readFileSync(join(out, '_manifest.json'), 'utf8')) as { payload: string };
+    const { predicate } = JSON.parse(Buffer.from(payload, 'base64').toString());
+    expect(predicate.snapshot.prepared).toMatchObject({ rowsBefore: RECORDS.length, malformed: 12 });
     expect(await published(out, 'id, y')).toEqual(RECORDS.map(({ id, y }) => ({ id, y: y + 1 })));
     const rejects = await rejected(out, `_batchwright_file AS file, _batchwright_line::INTEGER AS line`);
     expect(rejects).toEqual(
