@@ -16,6 +16,7 @@ const ESTIMATE: Estimate = {
   workers: 1,
   batch_size: 1_000,
   output_bytes: 100 * MB,
+  fixed_ms: 2_000,
   load: 0,
   cores: 2,
 };
