@@ -9,6 +9,7 @@ import { EXIT_CODES, exitCodeOf } from '../src/core/exit-codes.ts';
 import { JOB_FLAGS } from '../src/spec/flags.ts';
 import { LATER_KEYS, LATER_VALUES } from '../src/spec/later-keys.ts';
 import { type SchemaField, schemaFields } from '../src/spec/schema-fields.ts';
+import { SERVER_SETTINGS } from '../src/spec/server-settings.ts';
 import { WHERE_FUNCTIONS } from '../src/spec/where-functions.ts';
 
 /** Writes the documents that are made from the code. `generate-docs.test.ts` fails while one of them is stale. */
@@ -20,6 +21,7 @@ export function generatedDocs(): Record<string, string> {
     'docs/job-specification.md': jobSpecification(),
     'docs/commands.md': commands(),
     'docs/errors.md': errors(),
+    'docs/server-settings.md': serverSettings(),
   };
 }
 
@@ -112,6 +114,20 @@ Values: ${Object.entries(LATER_VALUES)
     .map(([key, values]) => `\`${key}\`: ${values.map((value) => `\`${value}\``).join(', ')}`)
     .join('; ')}. Also URLs as paths (\`s3://\` ...),
 and \`\${{ ... }}\` parameters.
+`;
+}
+
+function serverSettings(): string {
+  return `${GENERATED}
+# Settings of the server
+
+\`batchwright serve\` takes each setting from a YAML file (\`--config server.yaml\`), the environment, or a flag; where several say it, the
+last of these counts. \`batchwright serve --print-config\` shows what holds and where it comes from. A setting that is unknown or wrong
+keeps the server from starting. Relative paths start at the folder of the file, else at the working folder.
+
+| setting (YAML) | environment | flag | default | unit | |
+|---|---|---|---|---|---|
+${SERVER_SETTINGS.map(({ key, environment, flag, default: fallback, unit, is, sentence }) => row([`\`${key}\``, `\`${environment}\``, `\`${flag}\``, fallback === null ? '' : `\`${[fallback].flat().join(', ')}\``, unit, `${sentence} It is ${is}.`])).join('\n')}
 `;
 }
 

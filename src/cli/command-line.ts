@@ -7,12 +7,14 @@ import { completionCommand } from './commands/completion.ts';
 import { explainCommand } from './commands/explain.ts';
 import { initCommand } from './commands/init.ts';
 import { jobsCommand } from './commands/jobs.ts';
+import { keyCommand } from './commands/key.ts';
 import { modelCommand } from './commands/model.ts';
 import { rejectsCommand } from './commands/rejects.ts';
 import { resultsCommand } from './commands/results.ts';
 import { resumeCommand } from './commands/resume.ts';
 import { retryCommand } from './commands/retry.ts';
 import { runCommand } from './commands/run.ts';
+import { serveCommand } from './commands/serve.ts';
 import { showCommand } from './commands/show.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { workerCommand } from './commands/worker-by-hand.ts';
@@ -74,6 +76,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[
   ],
   ['Results:', [resultsCommand(), rejectsCommand(), verifyCommand()]],
   ['Models:', [modelCommand()]],
+  ['Server:', [serveCommand(), keyCommand()]],
   ['Help:', [explainCommand(), completionCommand(program)]],
   ['Other machines:', [workerCommand()]],
 ];

@@ -13,7 +13,7 @@ const plain = storageFlag === '--storage' && rest.length === 0 && from !== undef
 if (plain && flag === '--manager' && (command === 'worker' || command === 'task')) {
   const { runProcess } = await import('./run-process.ts');
   await runProcess(command, { from, storage });
-} else if (plain && flag === '--request' && command === 'sample') {
+} else if (plain && flag === '--request' && (command === 'sample' || command === 'export')) {
   const { runProcess } = await import('./run-process.ts');
   await runProcess(command, { from, storage });
 } else {

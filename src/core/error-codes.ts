@@ -393,6 +393,57 @@ export const ERROR_CODES = {
     meaning: 'The state folder was written by a newer version.',
     next: 'Use that version.',
   },
+  // The service
+  SETTING_INVALID: {
+    scope: 'job',
+    meaning: 'A setting of the server is unknown or wrong, so it does not start.',
+    next: 'Correct the setting named; docs/server-settings.md lists all.',
+  },
+  FORBIDDEN: {
+    scope: 'job',
+    meaning: 'The key is valid, but its role may not do this.',
+    next: 'Use a key of the role named; `batchwright key create` makes one.',
+  },
+  PATH_FORBIDDEN: {
+    scope: 'job',
+    meaning: 'The path lies outside the folders that the server lets the tenant use.',
+    next: 'Use a path below one of the folders of your tenant (the setting `storage_roots`).',
+  },
+  INPUT_TOO_LARGE: {
+    scope: 'job',
+    meaning: 'The input has more rows than the server allows for one job.',
+    next: 'Score it in parts, or raise the setting `max_input_rows`.',
+  },
+  IDEMPOTENCY_CONFLICT: {
+    scope: 'job',
+    meaning: 'The idempotency key was used before, with another request.',
+    next: 'Draw a new key for each new request; send the same body to repeat one.',
+  },
+  RATE_LIMITED: {
+    scope: 'worker',
+    meaning: 'The tenant sends more requests than the server allows.',
+    next: 'Wait as long as the header Retry-After says, then send the request again.',
+  },
+  BODY_TOO_LARGE: {
+    scope: 'job',
+    meaning: 'The body of the request is larger than the server takes.',
+    next: 'Send less, or raise the setting named.',
+  },
+  REQUEST_TIMEOUT: {
+    scope: 'worker',
+    meaning: 'The body of the request did not arrive in time.',
+    next: 'Send the request again.',
+  },
+  ROUTE_UNKNOWN: {
+    scope: 'job',
+    meaning: 'There is no such route.',
+    next: 'See /docs for all routes.',
+  },
+  API_KEY_UNKNOWN: {
+    scope: 'job',
+    meaning: 'There is no such API key.',
+    next: '`batchwright key list` lists them.',
+  },
   UNAUTHORIZED: {
     scope: 'job',
     meaning: 'The token is missing or wrong.',

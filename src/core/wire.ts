@@ -5,7 +5,7 @@ import type { Lease, PartRow, PublishedInput, TaskLease, Timings } from './lease
 import type { ModelUse, ModelVersion } from './model-version.ts';
 import type { RetryBase, RetryMode, RetryOf, RetryParent } from './retry.ts';
 import type { Snapshot, SourceColumn } from './snapshot.ts';
-import type { JobState } from './states.ts';
+import type { JobState, ShardState } from './states.ts';
 
 /** The HTTP protocol's bodies: between command line, workers, tasks and the manager there is nothing else. */
 
@@ -57,7 +57,8 @@ export interface JobStatus {
     readonly whole: Counts | null;
   } | null;
   readonly warnings: readonly string[];
-  readonly error: FailureReport | null;
+  /** `cause` is `message`: code, cause and next step. */
+  readonly error: (FailureReport & { readonly cause: string }) | null;
 }
 
 /** What the job's limits came to on this machine. */
@@ -88,6 +89,26 @@ export interface JobDetail {
   readonly log_file: string;
 }
 
+/** A range of rows that is scored at once. */
+export interface ShardView {
+  readonly shard: number;
+  readonly first_row: number;
+  /** The row after the last. */
+  readonly end_row: number;
+  readonly state: ShardState;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly worker: string | null;
+}
+
+/** Something that happened to a job; events of a job are numbered from 1 without gaps. */
+export interface EventView {
+  readonly seq: number;
+  readonly at: string;
+  readonly type: string;
+  readonly data: unknown;
+}
+
 /** Each absent part lets everything through. */
 export interface JobListFilter {
   readonly limit: number;
@@ -98,6 +119,8 @@ export interface JobListFilter {
   readonly sinceMs?: number;
   /** Beginning of the id. */
   readonly idPrefix?: string;
+  /** Only those that come after this one in the list. */
+  readonly after?: { readonly createdMs: number; readonly jobId: string };
 }
 
 export interface SubmitAnswer {
@@ -105,6 +128,10 @@ export interface SubmitAnswer {
   readonly status: JobState;
   /** True: an unfinished job of the same identity goes on. */
   readonly resumed: boolean;
+  /** By what earlier jobs with the same model took; null: there were none, or the rows are not known (yet). */
+  readonly estimated_duration_minutes: number | null;
+  /** Null: not known before the input is pinned. */
+  readonly input_row_count: number | null;
 }
 
 /** What a worker has to know about its job, once. */

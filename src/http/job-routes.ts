@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { Failure } from '../core/errors.ts';
 import type { Asker } from '../manager/worker-service.ts';
@@ -22,7 +22,8 @@ type AddRoute = <Schema extends z.ZodType>(
  */
 export function jobRoutes(server: FastifyInstance, role: 'worker' | 'task', authorize: Authorize): AddRoute {
   return (verb, schema, handle) => {
-    server.post(`/api/v1/${role}/${verb}`, async (request, reply) => {
+    const onRequest = async (request: FastifyRequest) => void authorize(request, role);
+    server.post(`/api/v1/${role}/${verb}`, { onRequest }, async (request, reply) => {
       const { tenant, jobId } = authorize(request, role);
       if (jobId === null) throw new Failure('UNAUTHORIZED', 'The token is not bound to a job.');
       const body = parseBody(schema, request.body);

@@ -2,7 +2,7 @@ import { Failure } from '../core/errors.ts';
 import { unknownJob } from '../core/job-refusals.ts';
 import type { Clock } from '../core/ports.ts';
 import { wholeFiles } from '../core/retry.ts';
-import type { JobDetail, JobListFilter, JobStatus } from '../core/wire.ts';
+import type { EventView, JobDetail, JobListFilter, JobStatus, ShardView } from '../core/wire.ts';
 import type { JobRow, Ledger } from '../state/ledger/ledger.ts';
 import type { Changes } from './changes.ts';
 import { existingJob } from './existing-job.ts';
@@ -20,6 +20,16 @@ export interface JobService {
   list(tenant: string, filter: JobListFilter): Promise<JobStatus[]>;
   /** Fails with JOB_NOT_FOUND. */
   detail(tenant: string, jobId: string): Promise<JobDetail>;
+  /** In order; those after `after`. Fails with JOB_NOT_FOUND. */
+  shards(
+    tenant: string,
+    jobId: string,
+    page: { readonly after: number | null; readonly limit: number },
+  ): Promise<{ readonly shards: readonly ShardView[]; readonly next_after: number | null }>;
+  /** What happened to a job after event `after`. Fails with JOB_NOT_FOUND. */
+  events(tenant: string, jobId: string, after: number, limit: number): Promise<EventView[]>;
+  /** Resolves at the next change of a job, or after `ms`; only a hint. Take it before looking. */
+  changed(jobId: string, ms: number): Promise<void>;
   /** Fails with JOB_NOT_FOUND, JOB_PUBLISHING, JOB_FINISHED. */
   cancel(tenant: string, jobId: string): Promise<JobStatus>;
 }
@@ -68,6 +78,32 @@ export function createJobService({ ledger, clock, changes, running, settings }: 
         log_file: `${settings.logFolder}/${jobId}.log`,
       };
     },
+
+    async shards(tenant, jobId, { after, limit }) {
+      await existingJob(tenant, jobId, ledger);
+      const all = (await ledger.shards(tenant, jobId)).filter(({ shardId }) => shardId > (after ?? -1));
+      const shown = all.slice(0, limit);
+      return {
+        shards: shown.map(({ shardId, range, state, attempt, failures, worker }) => ({
+          shard: shardId,
+          first_row: range.start,
+          end_row: range.end,
+          state,
+          attempt,
+          failures,
+          worker,
+        })),
+        next_after: all.length > limit ? (shown.at(-1)?.shardId ?? null) : null,
+      };
+    },
+
+    async events(tenant, jobId, after, limit) {
+      await existingJob(tenant, jobId, ledger);
+      const rows = await ledger.events(tenant, jobId, after, limit);
+      return rows.map(({ seq, atMs, type, data }) => ({ seq, at: new Date(atMs).toISOString(), type, data }));
+    },
+
+    changed: (jobId, ms) => changes.next(jobId, ms),
 
     async cancel(tenant, jobId) {
       const outcome = await ledger.cancel(tenant, jobId, timeOf(clock));

@@ -50,7 +50,7 @@ export function jobStatus(job: JobRow, running: RunningJob | undefined, nowMs: n
             whole: job.takenOver === null ? null : addCounts(job.takenOver, job.counts),
           },
     warnings: warnings(job),
-    error: job.error,
+    error: job.error === null ? null : { ...job.error, cause: job.error.message },
   };
 }
 

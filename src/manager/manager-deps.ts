@@ -3,10 +3,13 @@ import type { Clock, Random } from '../core/ports.ts';
 import type { RepairedFile } from '../core/retry.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import type { Log } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { Models } from '../state/models/models.ts';
+import type { Tenants } from '../state/tenants/tenants.ts';
+import type { PathFence } from '../storage/path-fence.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Changes } from './changes.ts';
 import type { Tokens } from './tokens.ts';
@@ -15,10 +18,12 @@ import type { Tokens } from './tokens.ts';
 export interface ManagerDeps {
   readonly ledger: Ledger;
   readonly models: Models;
+  readonly tenants: Tenants;
   readonly storage: Storage;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly changes: Changes;
   readonly tokens: Tokens;
   readonly compute: Compute;
@@ -29,6 +34,10 @@ export interface ManagerDeps {
   readonly inputBytes: (spec: JobSpec) => Promise<number>;
   /** Early look whether the columns that the specification names are in the input. Fails with COLUMN_*, WHERE_NOT_ALLOWED, SOURCE_*. */
   readonly checkNamedColumns: (spec: JobSpec) => Promise<void>;
+  /** How many rows the job will read, if that can be told quickly; null: not so, or `signal` was aborted. */
+  readonly countRows: (spec: JobSpec, signal: AbortSignal) => Promise<number | null>;
+  /** Where the jobs of callers with an API key may read and write. */
+  readonly fence: PathFence;
   /** Early look at the destination: mode, strangers in the folder, permissions, apart from the input. Fails with DESTINATION_*, SOURCE_*. */
   readonly checkDestination: (
     spec: JobSpec,
@@ -55,6 +64,8 @@ export interface ManagerSettings {
   readonly maxConcurrentJobs: number;
   /** Staging of finished jobs, and replaced outputs, are kept so long. Default 168 h. */
   readonly keepStagingMs: number;
+  /** Of one job; null: no limit. Default 10,000,000 for a server, null otherwise. */
+  readonly maxInputRows: number | null;
   /** Storage key of the folder for workspaces and models. */
   readonly workspaceKey: string;
   /**

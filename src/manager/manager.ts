@@ -1,8 +1,9 @@
 import { Failure } from '../core/errors.ts';
 import type { JobStatus, SubmitAnswer } from '../core/wire.ts';
-import type { JobRow } from '../state/ledger/ledger.ts';
+import type { JobRow, LedgerStats } from '../state/ledger/ledger.ts';
 import { disband, dispatchOnce, WORKER_GRACE_MS } from './dispatch.ts';
 import { createJobService, type JobService } from './job-service.ts';
+import { createKeyService, type KeyService } from './keys.ts';
 import { createLongPoll } from './long-poll.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { createModelService, type ModelService } from './models.ts';
@@ -25,6 +26,7 @@ export interface Manager {
   readonly workers: WorkerService;
   readonly tasks: TaskService;
   readonly models: ModelService;
+  readonly keys: KeyService;
   submit(request: SubmitRequest): Promise<SubmitAnswer>;
   readonly jobs: JobService;
   /** Makes the job that tries another one again, or goes on with it; see retry.ts. */
@@ -33,6 +35,12 @@ export interface Manager {
   resume(tenant: string, jobId: string): Promise<JobStatus>;
   /** Starts the loops; whatever is unfinished goes on. `managerUrl` is where workers find this manager. */
   start(managerUrl: string): Promise<void>;
+  /** Of all jobs; fails when the ledger does not answer. */
+  stats(): Promise<LedgerStats>;
+  /** For Prometheus. */
+  metrics(): Promise<{ readonly type: string; readonly text: string }>;
+  /** It takes jobs in, but works on none any more. */
+  draining(): boolean;
   /** Hands all work back and stops. Unfinished jobs stay as they are, for the next manager. */
   drain(): Promise<void>;
 }
@@ -76,6 +84,7 @@ export function createManager(deps: ManagerDeps): Manager {
     workers: createWorkerService(deps, running, longPoll),
     tasks: createTaskService(deps, longPoll),
     models,
+    keys: createKeyService(deps),
     submit(request) {
       const key = request.requestId === null ? null : JSON.stringify([request.tenant, request.requestId]);
       const known = key === null ? undefined : submissions.get(key);
@@ -138,6 +147,10 @@ export function createManager(deps: ManagerDeps): Manager {
         ),
       ];
     },
+
+    stats: () => ledger.stats(),
+    metrics: async () => deps.metrics.text(await ledger.stats(), clock.nowMs()),
+    draining,
 
     async drain() {
       stop.abort();

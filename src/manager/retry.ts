@@ -19,6 +19,8 @@ export interface RetryRequest {
   readonly repaired: readonly string[];
   /** As `config.error_budget` of a specification, for the whole result; absent: that of the job that is tried again. */
   readonly errorBudget?: unknown;
+  /** See `SubmitRequest`. */
+  readonly fenced: boolean;
 }
 
 /**
@@ -59,6 +61,12 @@ export async function retry(request: RetryRequest, deps: ManagerDeps): Promise<S
       },
     );
   }
+  // Before a byte of them is read: the digest of a file is said to whoever asks.
+  if (request.fenced)
+    await deps.fence(
+      tenant,
+      request.repaired.map((path, at) => ({ path, field: `repaired[${at}]` })),
+    );
   const repaired = await Promise.all(request.repaired.map(deps.identifyRepaired));
   if (mode === 'partial') await requirePartial(parent, deps);
   return submit(
@@ -68,6 +76,9 @@ export async function retry(request: RetryRequest, deps: ManagerDeps): Promise<S
       spec,
       fresh: false,
       adopt,
+      fenced: request.fenced,
+      estimated: false,
+      idempotency: null,
       retry: { of: { job: parent.jobId, mode, replaces, repaired }, parent },
     },
     deps,

@@ -1,13 +1,18 @@
 import type { BoundJob } from '../core/bound.ts';
 import { Failure } from '../core/errors.ts';
 import { destinationBusy } from '../core/job-refusals.ts';
+import { isModelPath } from '../core/model-reference.ts';
 import { type ModelUse, versionText } from '../core/model-version.ts';
 import type { RetryOf } from '../core/retry.ts';
 import { isTerminal } from '../core/states.ts';
 import type { SubmitAnswer } from '../core/wire.ts';
+import { searchFolders } from '../sources/files/expand-paths.ts';
 import { jobIdentity } from '../spec/identity.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
-import type { JobRow } from '../state/ledger/ledger.ts';
+import type { JobRow, SubmissionRow } from '../state/ledger/ledger.ts';
+import { sameAnswer } from '../state/ledger/submission.ts';
+import type { FencedPath } from '../storage/path-fence.ts';
+import { type Estimate, estimate } from './estimate.ts';
 import { existingJob } from './existing-job.ts';
 import type { ManagerDeps } from './manager-deps.ts';
 import { timeOf } from './time-of.ts';
@@ -19,6 +24,12 @@ export interface SubmitRequest {
   readonly spec: JobSpec;
   readonly fresh: boolean;
   readonly adopt: boolean;
+  /** Its paths have to lie where its tenant may read and write. */
+  readonly fenced: boolean;
+  /** Whether the answer is to say how long the job will take. */
+  readonly estimated: boolean;
+  /** Of the caller, kept with the job: the same request gets the same answer, also from the next manager. */
+  readonly idempotency: { readonly key: string; readonly bodySha256: string } | null;
   /** The job that is tried again, which has ended, and how. */
   readonly retry?: { readonly of: RetryOf; readonly parent: JobRow };
 }
@@ -27,6 +38,8 @@ export interface SubmitRequest {
 export interface StoredSpec {
   readonly spec: JobSpec;
   readonly adopt: boolean;
+  /** What it reads is checked against the folders of its tenant once it is pinned. Absent: it may read anything. */
+  readonly fenced?: true;
   /** Absent: it is no retry. */
   readonly retry?: RetryOf;
 }
@@ -36,8 +49,14 @@ export interface StoredSpec {
  * Whatever can be refused cheaply is refused here, before anything is stored.
  */
 export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise<SubmitAnswer> {
-  const { tenant, spec, fresh, adopt, retry } = request;
+  const { tenant, spec, fresh, adopt, retry, fenced, idempotency } = request;
   const { ledger, random, settings } = deps;
+  if (idempotency !== null) {
+    const known = await ledger.submission(tenant, idempotency.key);
+    // What the checks below would say by now is no matter to a request that was answered.
+    if (known !== null) return answerOf(sameAnswer(known, idempotency.bodySha256));
+  }
+  if (fenced) await deps.fence(tenant, pathsOf(spec, retry?.of));
   const identity = jobIdentity(tenant, spec, retry === undefined ? undefined : identityOf(retry.of));
   const jobId = `job-${Buffer.from(random.bytes(10)).toString('hex')}`;
 
@@ -45,19 +64,29 @@ export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise
   // All rows are scored, only publishing is left: what became of input and model since is no matter.
   const scored = unfinished?.state === 'completing';
   // A partial retry scores with the very bytes that its parent pinned, whatever the reference means by now.
-  const known = retry?.of.mode === 'partial' ? retry.parent : null;
+  const pinnedBy = retry?.of.mode === 'partial' ? retry.parent : null;
   const model =
-    unfinished !== null && (scored || known !== null || namesVersionOf(unfinished, spec))
+    unfinished !== null && (scored || pinnedBy !== null || namesVersionOf(unfinished, spec))
       ? modelOf(unfinished)
-      : known !== null
-        ? modelOf(known)
+      : pinnedBy !== null
+        ? modelOf(pinnedBy)
         : await resolvedModel(tenant, spec, deps);
   if (unfinished === null) {
     await deps.checkDestination(spec, jobId, adopt, retry?.of.replaces ?? null);
-    if (known === null) await deps.checkNamedColumns(spec);
-  } else if (!scored && known === null) await checkNothingChanged(unfinished, spec, model, deps);
+    // What a pattern finds may lie outside of the tenant's folders: its columns are told by nobody before that is checked.
+    if (pinnedBy === null && !fenced) await deps.checkNamedColumns(spec);
+  } else if (!scored && pinnedBy === null) await checkNothingChanged(unfinished, spec, model, deps);
 
-  const stored: StoredSpec = { spec, adopt, ...(retry === undefined ? {} : { retry: retry.of }) };
+  const stored: StoredSpec = {
+    spec,
+    adopt,
+    ...(fenced ? { fenced } : {}),
+    ...(retry === undefined ? {} : { retry: retry.of }),
+  };
+  const said: Estimate =
+    request.estimated && retry === undefined
+      ? await estimate(tenant, spec, model.sha256, deps)
+      : { estimated_duration_minutes: null, input_row_count: null };
   const outcome = await ledger.submit({
     tenant,
     jobId,
@@ -76,12 +105,36 @@ export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise
     ...(retry === undefined
       ? {}
       : { retryOf: { jobId: retry.of.job, takesOver: retry.of.mode === 'partial' } }),
+    ...(idempotency === null ? {} : { idempotency: { ...idempotency, said } }),
     time: timeOf(deps.clock),
   });
+  if (outcome.kind === 'repeated') return answerOf(outcome.answer);
   if (outcome.kind === 'busy') {
     throw destinationBusy(outcome.by, spec.output.path);
   }
-  return { job_id: outcome.job.jobId, status: outcome.job.state, resumed: outcome.kind === 'resumed' };
+  const { job, kind } = outcome;
+  return answerOf({ jobId: job.jobId, state: job.state, resumed: kind === 'resumed', said });
+}
+
+function answerOf({ jobId, state, resumed, said }: SubmissionRow['answer']): SubmitAnswer {
+  return { job_id: jobId, status: state, resumed, ...(said as Estimate) };
+}
+
+/** Every path that the specification and a retry name. What a pattern finds is checked once it is pinned. */
+function pathsOf({ model_id, input, output }: JobSpec, retry: RetryOf | undefined): FencedPath[] {
+  return [
+    ...(isModelPath(model_id) ? [{ path: model_id, field: 'model_id' }] : []),
+    ...input.path.map((path, at) => ({ path: searchedFolder(path), field: `input.path[${at}]` })),
+    ...Object.entries(input.side_inputs ?? {}).flatMap(([name, side]) =>
+      side.path.map((path) => ({ path: searchedFolder(path), field: `input.side_inputs.${name}.path` })),
+    ),
+    { path: output.path, field: 'output.path' },
+    ...(retry?.repaired ?? []).map(({ path }, at) => ({ path, field: `repaired[${at}]` })),
+  ];
+}
+
+function searchedFolder(path: string): string {
+  return searchFolders([path])[0] ?? path;
 }
 
 /** What is needed to look whether a job can be gone on with. */

@@ -1,7 +1,10 @@
+import { isAbsolute } from 'node:path';
 import type { BoundJob } from '../core/bound.ts';
 import { cutShards } from '../core/cut-shards.ts';
-import type { TaskRef } from '../core/lease.ts';
-import type { RetryOf } from '../core/retry.ts';
+import { Failure, type FailureReport } from '../core/errors.ts';
+import type { PublishedInput, TaskRef } from '../core/lease.ts';
+import type { RetryBase, RetryOf } from '../core/retry.ts';
+import type { Snapshot } from '../core/snapshot.ts';
 import { isTerminal } from '../core/states.ts';
 import type { TaskLink } from '../core/task-link.ts';
 import type { TaskAnswer, TaskJob, TaskRetry } from '../core/wire.ts';
@@ -21,7 +24,7 @@ export interface TaskService extends Omit<TaskLink, 'claim' | 'renew'> {
 }
 
 export function createTaskService(deps: ManagerDeps, longPoll: LongPoll): TaskService {
-  const { ledger, clock, changes, compute, settings } = deps;
+  const { ledger, clock, changes, compute, settings, metrics } = deps;
   const told = <Answer>(lease: TaskRef, answer: Answer): Answer => {
     changes.changed(lease.jobId);
     return answer;
@@ -55,6 +58,11 @@ export function createTaskService(deps: ManagerDeps, longPoll: LongPoll): TaskSe
       const job = await ledger.job(lease.tenant, lease.jobId);
       if (job === null) return 'fenced';
       const { spec } = job.spec as StoredSpec;
+      const refused = await refusedInput(job, snapshot, deps);
+      if (refused !== null) {
+        await ledger.failTask(lease, { report: refused.toJSON(), permanent: true }, timeOf(clock));
+        return told(lease, 'fenced');
+      }
       const shards = cutShards(snapshot, {
         workers: Math.min(spec.config.parallelism, compute.slots),
         outputBytesPerRow: outputBytesPerRow(snapshot, bound),
@@ -72,10 +80,57 @@ export function createTaskService(deps: ManagerDeps, longPoll: LongPoll): TaskSe
     },
 
     audited: async (lease, checks) => told(lease, await ledger.audited(lease, checks, timeOf(clock))),
-    published: async (lease, result) => told(lease, await ledger.published(lease, result, timeOf(clock))),
+    async published(lease, result) {
+      const answer = await ledger.published(lease, result, timeOf(clock));
+      const job = await ledger.job(lease.tenant, lease.jobId);
+      const sinceMs = job?.stateTimes.completing;
+      if (answer === 'accepted' && sinceMs !== undefined) metrics.published(clock.nowMs() - sinceMs);
+      return told(lease, answer);
+    },
     fail: async (lease, report, permanent) =>
       told(lease, await ledger.failTask(lease, { report, permanent }, timeOf(clock))),
   };
+}
+
+/** Why the input that was found may not be scored: it is too large, or a pattern led out of the tenant's folders. */
+async function refusedInput(
+  { tenant, jobId, spec: stored }: JobRow,
+  snapshot: Snapshot,
+  { settings, storage, fence }: ManagerDeps,
+): Promise<Failure | null> {
+  const { spec, fenced } = stored as StoredSpec;
+  const rows = Math.min(snapshot.rows, spec.input.limit ?? snapshot.rows);
+  const most = settings.maxInputRows;
+  if (most !== null && rows > most) {
+    return new Failure(
+      'INPUT_TOO_LARGE',
+      `The input has ${rows} rows; the server allows ${most} for one job.`,
+      {
+        place: { field: 'input' },
+      },
+    );
+  }
+  if (fenced !== true) return null;
+  const own = `${workspaceOf(settings, { tenant, jobId })}/`;
+  const tables = [snapshot, ...(snapshot.prepared === undefined ? [] : preparedTables(snapshot.prepared))];
+  const found = tables.flatMap(({ files }) =>
+    files.flatMap(({ key, original }) => (key.startsWith(own) ? (original?.path ?? []) : key)),
+  );
+  try {
+    const paths = found.map(async (each) => ({
+      path: isAbsolute(each) ? each : await storage.localPath(each),
+      field: 'input.path',
+    }));
+    await fence(tenant, await Promise.all(paths));
+    return null;
+  } catch (error) {
+    if (error instanceof Failure) return error;
+    throw error;
+  }
+}
+
+function preparedTables({ input, sideInputs }: NonNullable<Snapshot['prepared']>) {
+  return [input, ...Object.values(sideInputs)];
 }
 
 async function taskJob(job: JobRow, deps: ManagerDeps): Promise<TaskJob> {

@@ -5,6 +5,7 @@ import type { FailureReport } from '../core/errors.ts';
 import type { LeaseRef, Progress, RenewAnswer } from '../core/lease.ts';
 import { isTerminal } from '../core/states.ts';
 import type { ClaimAnswer, WorkerContextAnswer } from '../core/wire.ts';
+import type { Metrics } from '../observe/metrics.ts';
 import type { JobRow } from '../state/ledger/ledger.ts';
 import { effectiveSettings } from './effective-settings.ts';
 import { workspaceOf } from './layout.ts';
@@ -34,12 +35,23 @@ export function createWorkerService(
   running: RunningJobs,
   longPoll: LongPoll,
 ): WorkerService {
-  const { ledger, clock, changes, settings } = deps;
+  const { ledger, clock, changes, settings, metrics } = deps;
 
   const over = (job: JobRow) => isTerminal(job.state) || job.state === 'completing';
 
+  /** When leases were granted by this manager, by job, shard and attempt; what is lost on the way is forgotten in time. */
+  const granted = new Map<string, number>();
+  const began = (lease: LeaseRef) => {
+    granted.set(nameOf(lease), clock.monotonicMs());
+    const [oldest] = granted.keys();
+    if (granted.size > KEPT_LEASES && oldest !== undefined) granted.delete(oldest);
+  };
+
   /** The lease is over, one way or the other. */
-  const ended = (lease: LeaseRef) => {
+  const ended = (lease: LeaseRef, outcome: Parameters<Metrics['leaseEnded']>[0]) => {
+    const sinceMs = granted.get(nameOf(lease));
+    granted.delete(nameOf(lease));
+    if (sinceMs !== undefined) metrics.leaseEnded(outcome, clock.monotonicMs() - sinceMs);
     running.get(lease.jobId)?.progress.delete(lease.shardId);
     changes.changed(lease.jobId);
   };
@@ -71,7 +83,9 @@ export function createWorkerService(
             leaseMs: settings.leaseMs,
             time: timeOf(clock),
           });
-          return lease === null ? null : { kind: 'lease', lease };
+          if (lease === null) return null;
+          began(lease);
+          return { kind: 'lease', lease };
         },
       }),
 
@@ -85,25 +99,25 @@ export function createWorkerService(
 
     async complete(lease, completion) {
       const answer = await ledger.complete(lease, completion, timeOf(clock));
-      ended(lease);
+      ended(lease, 'completed');
       return answer;
     },
 
     async split(lease, completion) {
       const answer = await ledger.split(lease, completion, timeOf(clock));
-      ended(lease);
+      ended(lease, 'split');
       return answer;
     },
 
     async release(lease) {
       const answer = await ledger.release(lease, timeOf(clock));
-      ended(lease);
+      ended(lease, 'released');
       return answer;
     },
 
     async fail(lease, failure) {
       const answer = await ledger.fail(lease, failure, timeOf(clock));
-      ended(lease);
+      ended(lease, 'failed');
       return answer;
     },
 
@@ -115,6 +129,13 @@ export function createWorkerService(
       changes.changed(jobId);
     },
   };
+}
+
+/** More than a manager grants at once. */
+const KEPT_LEASES = 100_000;
+
+function nameOf({ jobId, shardId, attempt }: LeaseRef): string {
+  return `${jobId} ${shardId} ${attempt}`;
 }
 
 async function workerContext(

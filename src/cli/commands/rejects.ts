@@ -1,14 +1,12 @@
 import { Command, Option } from 'commander';
 import { isErrorCode } from '../../core/error-codes.ts';
-import { MALFORMED_COLUMNS } from '../../core/malformed-columns.ts';
-import { addedName, exportedPlace, rejectColumns, rejectTypes } from '../../data/reject-columns.ts';
-import type { TableSource } from '../../data/table-reader.ts';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
 import { exportRows, type RowsWish, rowOptions } from '../export-rows.ts';
 import { findResult, RESULT_ARGUMENT } from '../find-result.ts';
 import { examples, withHelp } from '../help.ts';
 import { type JobRejects, rejectsOf } from '../job-files.ts';
 import type { Output } from '../output.ts';
+import { ADDED, codeColumn, rejectSource } from '../reject-source.ts';
 import { unknownCode } from './explain.ts';
 
 interface RejectsOptions extends StateOptions, RowsWish {
@@ -47,7 +45,9 @@ async function rejects(wanted: string, options: RejectsOptions, output: Output):
           inputColumns,
           key,
         }));
-  const sources = all.flatMap((each) => (each === null || each.files.length === 0 ? [] : [sourceOf(each)]));
+  const sources = all.flatMap((each) =>
+    each === null || each.files.length === 0 ? [] : [rejectSource(each)],
+  );
   if (sources.length === 0) {
     const sorry =
       found.kind === 'job' ? `${found.detail.job.job_id} has no rejected rows.` : 'No row was rejected.';
@@ -57,46 +57,4 @@ async function rejects(wanted: string, options: RejectsOptions, output: Output):
   const equal = code === undefined ? null : { column: codeColumn(all), text: code };
   await exportRows({ sources, where: null, equal }, options, output);
   return 0;
-}
-
-/** What is put before the columns of the input; with `_` behind it where an input has a column of that name. */
-const ADDED = ['reject_code', 'reject_message'] as const;
-
-function sourceOf({ files, inputColumns: typed, key }: JobRejects): TableSource {
-  const inputColumns = typed.map(({ name }) => name);
-  const [code, message] = addedNames(inputColumns);
-  const place = key === null ? ['source_file', 'source_row'] : [];
-  const originals = rejectColumns(inputColumns, key ?? undefined);
-  const taken = new Set(inputColumns.map((name) => name.toLowerCase()));
-  const { file, line } = exportedPlace(inputColumns);
-  // A malformed record has no key: a repair is told by the place that it was read from.
-  const malformed =
-    key === null
-      ? []
-      : [
-          { stored: MALFORMED_COLUMNS.file, name: file, isOptional: true },
-          { stored: MALFORMED_COLUMNS.line, name: line, isOptional: true },
-        ];
-  return {
-    paths: files.map(({ path }) => path),
-    columns: [
-      { stored: 'code', name: code },
-      { stored: 'message', name: message },
-      ...place.filter((name) => !taken.has(name)).map((name) => ({ stored: name, name })),
-      ...originals.map(({ original, stored }) => ({ stored, name: original })),
-      ...malformed,
-    ],
-    stored: rejectTypes(typed, key ?? undefined),
-  };
-}
-
-function codeColumn(all: readonly (JobRejects | null)[]): string {
-  const [first] = all.flatMap((each) =>
-    each === null ? [] : [addedNames(each.inputColumns.map(({ name }) => name))[0]],
-  );
-  return first ?? ADDED[0];
-}
-
-function addedNames(inputColumns: readonly string[]): [code: string, message: string] {
-  return [addedName(ADDED[0], inputColumns), addedName(ADDED[1], inputColumns)];
 }

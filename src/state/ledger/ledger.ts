@@ -27,6 +27,12 @@ import type { JobState, ShardState } from '../../core/states.ts';
  */
 export interface Ledger extends AsyncDisposable {
   submit(input: SubmitInput): Promise<SubmitOutcome>;
+  /** What the request with this idempotency key was answered; null: there was none. */
+  submission(tenant: string, idempotencyKey: string): Promise<SubmissionRow | null>;
+  /** Of all jobs of all tenants together. */
+  stats(): Promise<LedgerStats>;
+  /** What the latest completed jobs with this model took; null: there are none. */
+  throughput(tenant: string, modelSha256: string): Promise<Throughput | null>;
   job(tenant: string, jobId: string): Promise<JobRow | null>;
   jobs(tenant: string, filter: JobFilter): Promise<JobRow[]>;
   /** Jobs of all tenants that are not in a terminal state, oldest first: what the dispatch loop works on. */
@@ -124,6 +130,11 @@ export interface SubmitInput {
    * the job is no retry. Fails with JOB_NOT_FOUND, JOB_UNFINISHED, RETRY_EXPIRED.
    */
   readonly retryOf?: { readonly jobId: string; readonly takesOver: boolean };
+  /**
+   * The caller's key for this request: the same again gets the same answer, with another body it is refused
+   * (IDEMPOTENCY_CONFLICT). `said`: what the answer holds beside the job (JSON).
+   */
+  readonly idempotency?: { readonly key: string; readonly bodySha256: string; readonly said: unknown };
   readonly time: Time;
 }
 
@@ -131,7 +142,37 @@ export type SubmitOutcome =
   | { readonly kind: 'created'; readonly job: JobRow }
   /** An unfinished job of the same identity exists: it goes on. */
   | { readonly kind: 'resumed'; readonly job: JobRow }
-  | { readonly kind: 'busy'; readonly by: JobRow };
+  | { readonly kind: 'busy'; readonly by: JobRow }
+  /** The request was answered before. */
+  | { readonly kind: 'repeated'; readonly answer: SubmissionRow['answer'] };
+
+export interface SubmissionRow {
+  readonly bodySha256: string;
+  readonly answer: {
+    readonly jobId: string;
+    /** As it was then. */
+    readonly state: JobState;
+    readonly resumed: boolean;
+    readonly said: unknown;
+  };
+}
+
+export interface LedgerStats {
+  readonly jobs: Partial<Readonly<Record<JobState, number>>>;
+  /** When the oldest job that still waits was submitted; null: none waits. */
+  readonly oldestSubmittedMs: number | null;
+  /** Rows of accepted shards. */
+  readonly rows: { readonly scored: number; readonly rejected: number; readonly filtered: number };
+  readonly retries: number;
+  readonly leases: number;
+}
+
+export interface Throughput {
+  /** While scoring, with the workers that there were. */
+  readonly msPerRow: number;
+  /** Of a job beside scoring: waiting, pinning, auditing, publishing. */
+  readonly fixedMs: number;
+}
 
 /** Each absent part lets everything through. */
 export interface JobFilter {
@@ -142,6 +183,8 @@ export interface JobFilter {
   readonly sinceMs?: number;
   /** Beginning of the id. */
   readonly idPrefix?: string;
+  /** Only those that come after this one in the list. */
+  readonly after?: { readonly createdMs: number; readonly jobId: string };
   readonly limit: number;
 }
 

@@ -15,7 +15,7 @@ export async function jobs(tx: Transaction, tenant: string, filter: JobFilter): 
   const records = await tx.all<JobRecord>(
     `SELECT * FROM job
       WHERE tenant = ? AND instr(' ' || ? || ' ', ' ' || state || ' ') > 0 AND instr(lower(name), lower(?)) > 0
-        AND created_ms >= ? AND substr(job_id, 1, length(?)) = ?
+        AND created_ms >= ? AND substr(job_id, 1, length(?)) = ? AND (created_ms, job_id) < (?, ?)
       ORDER BY created_ms DESC, job_id DESC LIMIT ?`,
     tenant,
     states,
@@ -23,6 +23,8 @@ export async function jobs(tx: Transaction, tenant: string, filter: JobFilter): 
     filter.sinceMs ?? 0,
     idPrefix,
     idPrefix,
+    filter.after?.createdMs ?? Number.MAX_SAFE_INTEGER,
+    filter.after?.jobId ?? '',
     filter.limit,
   );
   return toJobRows(tx, records);

@@ -7,10 +7,22 @@ import type { SubmitInput, SubmitOutcome } from './ledger.ts';
 import { moveJob } from './move-job.ts';
 import { recordEvent } from './record-event.ts';
 import { ownRejectLimit, takenOver } from './retry-base.ts';
+import { rememberAnswer, repeatedAnswer } from './submission.ts';
 import { exactlyOne, type Transaction } from './transaction.ts';
 
 /** The same submission again (same job id, its reply was lost) is answered 'created' again. */
 export async function submit(tx: Transaction, input: SubmitInput): Promise<SubmitOutcome> {
+  const repeated = await repeatedAnswer(tx, input);
+  if (repeated !== null) return { kind: 'repeated', answer: repeated };
+  const outcome = await takeIn(tx, input);
+  if (outcome.kind === 'created' || outcome.kind === 'resumed') {
+    const { job, kind } = outcome;
+    await rememberAnswer(tx, input, { jobId: job.jobId, state: job.state, resumed: kind === 'resumed' });
+  }
+  return outcome;
+}
+
+async function takeIn(tx: Transaction, input: SubmitInput): Promise<SubmitOutcome> {
   const same = await tx.get<JobRecord>(
     'SELECT * FROM job WHERE tenant = ? AND identity = ? AND ended_ms IS NULL',
     input.tenant,

@@ -21,8 +21,11 @@ import { renewTask } from './renew-task.ts';
 import { cleaned, expired } from './retention.ts';
 import { retryBase } from './retry-base.ts';
 import { split } from './split.ts';
+import { stats } from './stats.ts';
+import { submission } from './submission.ts';
 import { submit } from './submit.ts';
 import { suspect } from './suspect.ts';
+import { throughput } from './throughput.ts';
 import type { Transaction } from './transaction.ts';
 import { workerAbandoned } from './worker-abandoned.ts';
 import { workerDied } from './worker-died.ts';
@@ -39,6 +42,9 @@ type Verbs = {
 /** All verbs of the ledger, whatever the database behind the transaction. */
 export const LEDGER_VERBS: Verbs = {
   submit,
+  submission,
+  stats,
+  throughput,
   job,
   jobs,
   openJobs,

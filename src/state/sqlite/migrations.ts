@@ -5,9 +5,10 @@ import { MODELS } from './migrations/0002-models.ts';
 import { ORIGINAL_FILES } from './migrations/0003-original-files.ts';
 import { PREPARED_INPUT } from './migrations/0004-prepared-input.ts';
 import { RETRIES } from './migrations/0005-retries.ts';
+import { SERVICE } from './migrations/0006-service.ts';
 
 /** In order, forward only; a migration that was ever released is never edited. `src/state/schema.sql` is where they lead. */
-const MIGRATIONS: readonly string[] = [LEDGER, MODELS, ORIGINAL_FILES, PREPARED_INPUT, RETRIES];
+const MIGRATIONS: readonly string[] = [LEDGER, MODELS, ORIGINAL_FILES, PREPARED_INPUT, RETRIES, SERVICE];
 
 /** Brings the database to this program's version, each step in a transaction of its own. Throws STATE_TOO_NEW. */
 export function migrate(database: Database): void {

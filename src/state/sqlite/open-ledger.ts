@@ -6,12 +6,14 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { ledgerOf } from '../ledger/verbs.ts';
 import type { Models } from '../models/models.ts';
 import { modelsOf } from '../models/verbs.ts';
+import type { Tenants } from '../tenants/tenants.ts';
+import { tenantsOf } from '../tenants/verbs.ts';
 import type { StateVerbName } from '../verbs.ts';
 import { type Limits, openVerbRunner } from './database.ts';
 import type { FromThread, ToThread } from './thread-protocol.ts';
 
-/** The ledger, and the model registry beside it in the same database. */
-export type OpenLedger = Ledger & { readonly models: Models };
+/** The ledger, and beside it in the same database the model registry and the tenants. */
+export type OpenLedger = Ledger & { readonly models: Models; readonly tenants: Tenants };
 
 export interface OpenLedgerInput {
   /** The state folder, which exists; the ledger is its `ledger.sqlite`. */
@@ -78,7 +80,7 @@ export async function openLedger({ folder, random, onDiskFull }: OpenLedgerInput
     await exited.promise;
   }
   await opened.promise;
-  return withModels(call, dispose);
+  return withOthers(call, dispose);
 }
 
 /** The same ledger without the thread: for simulations, which want one thread, and memory (`:memory:`) for a disk. */
@@ -89,7 +91,7 @@ export function openLedgerInProcess({
 }: { readonly file: string; readonly random: Random } & Limits): OpenLedger {
   const runner = openVerbRunner(file, limits);
   let closed: Promise<void> | null = null;
-  return withModels(
+  return withOthers(
     async (verb, args) => {
       if (closed !== null) throw new Error('the ledger is closed');
       return runner.run(verb, structuredClone(args), random.float());
@@ -98,11 +100,11 @@ export function openLedgerInProcess({
   );
 }
 
-function withModels(
+function withOthers(
   call: (verb: StateVerbName, args: readonly unknown[]) => Promise<unknown>,
   dispose: () => Promise<void>,
 ): OpenLedger {
-  return Object.assign(ledgerOf(call, dispose), { models: modelsOf(call) });
+  return Object.assign(ledgerOf(call, dispose), { models: modelsOf(call), tenants: tenantsOf(call) });
 }
 
 /**
