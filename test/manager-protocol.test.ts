@@ -89,7 +89,7 @@ test('without the right token nothing is answered, and no request of whatever fo
   for (const body of ['null', '[]', '7', '{"model_id":{}}']) {
     expect(await post(JOBS, admin, body), body).toMatchObject({ status: 400, helps: true });
   }
-  expect(await ask('/nowhere', admin)).toMatchObject({ status: 400, code: 'REQUEST_INVALID' });
+  expect(await ask('/nowhere', admin)).toMatchObject({ status: 404, code: 'ROUTE_UNKNOWN' });
   expect(await ask(`${JOBS}/job-0`, admin)).toEqual({ status: 404, code: 'JOB_NOT_FOUND', helps: true });
   expect(await ask(`${JOBS}?limit=0`, admin)).toEqual(invalid);
 

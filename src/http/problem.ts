@@ -87,8 +87,11 @@ export function problemOf(error: unknown): Problem {
   };
 }
 
-export async function sendProblem(reply: FastifyReply, error: unknown): Promise<void> {
-  const problem = problemOf(error);
+/** `at`: the path of the route. What a job names and is not there makes the job wrong; what a path names is not found. */
+export async function sendProblem(reply: FastifyReply, error: unknown, at = ''): Promise<void> {
+  const said = problemOf(error);
+  const missing = said.code === 'MODEL_NOT_FOUND' && at.startsWith('/api/v1/models');
+  const problem = missing ? { ...said, status: 404 } : said;
   if (problem.status === 429) void reply.header('retry-after', '1');
   if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
   await reply.code(problem.status).type('application/problem+json').send(problem);

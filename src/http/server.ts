@@ -96,8 +96,8 @@ export async function createServer(
     return identity;
   };
 
-  server.setErrorHandler((error: FastifyError, _request, reply) => {
-    if (error instanceof Failure) return sendProblem(reply, error);
+  server.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error instanceof Failure) return sendProblem(reply, error, request.routeOptions.url);
     if (error.statusCode !== undefined && error.statusCode < 500)
       return sendProblem(reply, clientError(error, limits));
     log.error({ err: error }, 'request failed');
