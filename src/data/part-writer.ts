@@ -136,7 +136,9 @@ export async function writeRejects(
     { path, rows: rejects.length, segments, scan, options: PART_FORMAT },
   );
   const keyText = key === undefined ? `source_file || ':' || source_row` : `${quoteName(key)}::VARCHAR`;
-  return sample(bridge.connection, keyText, path);
+  // A malformed record has no key.
+  const shown = request.showsMalformed === true ? `${keyText}, 'line ' || ${line}` : keyText;
+  return sample(bridge.connection, shown, path);
 }
 
 async function sample(
