@@ -1,9 +1,9 @@
 import { isAbsolute } from 'node:path';
 import type { BoundJob } from '../core/bound.ts';
 import { cutShards } from '../core/cut-shards.ts';
-import { Failure, type FailureReport } from '../core/errors.ts';
-import type { PublishedInput, TaskRef } from '../core/lease.ts';
-import type { RetryBase, RetryOf } from '../core/retry.ts';
+import { Failure } from '../core/errors.ts';
+import type { TaskRef } from '../core/lease.ts';
+import type { RetryOf } from '../core/retry.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import { isTerminal } from '../core/states.ts';
 import type { TaskLink } from '../core/task-link.ts';
