@@ -4,6 +4,7 @@ import { nearest } from '../core/nearest.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { checkCommand } from './commands/check.ts';
 import { completionCommand } from './commands/completion.ts';
+import { connectionCommand } from './commands/connection.ts';
 import { explainCommand } from './commands/explain.ts';
 import { initCommand } from './commands/init.ts';
 import { jobsCommand } from './commands/jobs.ts';
@@ -76,6 +77,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[
   ],
   ['Results:', [resultsCommand(), rejectsCommand(), verifyCommand()]],
   ['Models:', [modelCommand()]],
+  ['Databases:', [connectionCommand()]],
   ['Server:', [serveCommand(), keyCommand()]],
   ['Help:', [explainCommand(), completionCommand(program)]],
   ['Other machines:', [workerCommand()]],

@@ -35,6 +35,13 @@ export function stateOption(): Option {
   );
 }
 
+export function configOption(): Option {
+  return new Option(
+    '--config <file>',
+    'where connections are declared (default: batchwright.yaml beside the job file, or here)',
+  );
+}
+
 /** The action of a command: does the work, reports whatever it throws, sets the exit code that belongs to it. */
 export async function finish(
   options: CommonOptions,

@@ -32,8 +32,11 @@ export interface Look {
 /** A manager that starts or stops holds the lock for a moment without answering. */
 const PATIENCE_MS = 15_000;
 
-/** Talks to the live manager of a state folder, or becomes it and works on what is submitted or resumed. */
-export async function connect(statePath: string): Promise<Connection> {
+/**
+ * Talks to the live manager of a state folder, or becomes it and works on what is submitted or resumed. `config`: the configuration
+ * file that this process would go by; a manager that lives already goes by its own.
+ */
+export async function connect(statePath: string, config: string | null = null): Promise<Connection> {
   const folder = openStateFolder(statePath);
   return reach<Connection>(
     folder,
@@ -46,7 +49,7 @@ export async function connect(statePath: string): Promise<Connection> {
     async () => {
       // Loaded when it is needed: server, schemas and engines are most of the program.
       const { openEmbeddedManager } = await import('./embedded-manager.ts');
-      const embedded = await openEmbeddedManager(folder, { work: true });
+      const embedded = await openEmbeddedManager(folder, { work: true, config });
       const { endpoint } = embedded;
       return { client: clientOf(endpoint, 8), endpoint, embedded, close: () => embedded.close() };
     },

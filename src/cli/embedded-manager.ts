@@ -22,6 +22,7 @@ import { openLedger } from '../state/sqlite/open-ledger.ts';
 import { errnoOf } from '../storage/fs-failure.ts';
 import { createLocalStorage } from '../storage/local.ts';
 import { createPathFence } from '../storage/path-fence.ts';
+import { databaseEnvironment } from './config-file.ts';
 import { createJobFiles } from './job-file-export.ts';
 import { localSink } from './local-sink.ts';
 import { createModelUploads } from './model-upload.ts';
@@ -73,6 +74,8 @@ export interface EmbeddedOptions {
   readonly storageRoot?: string;
   /** Absolute path, inside the storage, for workspaces and models. Default: in the state folder. */
   readonly workspace?: string;
+  /** The configuration file. Default, and null: there is none. */
+  readonly config?: string | null;
   /** Default: one worker process for each core. */
   readonly compute?: Compute;
   /** A server's: works on all jobs, and listens for others too. Absent: for this machine's own processes only. */
@@ -89,7 +92,13 @@ export async function openEmbeddedManager(
   folder: StateFolder,
   options: EmbeddedOptions,
 ): Promise<EmbeddedManager> {
-  const { work, storageRoot = WHOLE_FILE_SYSTEM, workspace = folder.workspace, service } = options;
+  const {
+    work,
+    config = null,
+    storageRoot = WHOLE_FILE_SYSTEM,
+    workspace = folder.workspace,
+    service,
+  } = options;
   const settings = service?.settings ?? EMBEDDED_SETTINGS;
   // Whatever fails on the way, what was opened before is closed: a thread or the lock left behind would hold the process.
   await using opened = new AsyncDisposableStack();
@@ -134,7 +143,12 @@ export async function openEmbeddedManager(
       await sink.check({ spec, jobId, adopt, ...(replaces === null ? {} : { replaces }) });
     },
     discardAtDestination: (spec, jobId) => sink.discard({ spec, jobId }),
-    startTask: (request) => startTaskProcess(program, { managerUrl, storageRoot, scratch }, request),
+    startTask: (request) =>
+      startTaskProcess(
+        program,
+        { managerUrl, storageRoot, scratch, environment: databaseEnvironment(config) },
+        request,
+      ),
     isProvablyDead,
     settings: {
       leaseMs: LEASE_MS,

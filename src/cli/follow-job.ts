@@ -18,16 +18,17 @@ const POLL_MS = 250;
 /**
  * Submits or resumes a job (`begin` gives its id), shows its course to its end and reports it. The manager is this
  * process, unless another one holds the state folder: then the job runs there, and if that process goes away, this
- * one takes over. Ctrl-C hands the work back; a second one ends everything at once. Returns the exit code.
+ * one takes over. `config`: the configuration file. Ctrl-C hands the work back; a second one ends everything at once. Returns the exit code.
  */
 export async function followJob(
   state: string,
   begin: (client: BatchClient) => Promise<string>,
   output: Output,
+  config: string | null = null,
 ): Promise<number> {
   const memory = watchPeakMemory(process.pid);
   const interrupt = watchInterrupts(output);
-  let connection = await connect(state);
+  let connection = await connect(state, config);
   try {
     sayWhereItRuns(connection, output);
     let jobId = await begun(begin, connection);
@@ -43,7 +44,7 @@ export async function followJob(
         return await conclude(ended, jobId, connection, peakBytes, output);
       }
       output.note('The process that worked on the job is gone; taking over.');
-      connection = await connect(state);
+      connection = await connect(state, config);
       await takeOver(connection.client, jobId);
     }
   } finally {

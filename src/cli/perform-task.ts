@@ -18,6 +18,7 @@ import { searchFolders } from '../sources/files/expand-paths.ts';
 import { inputPaths, isPrepared } from '../sources/prepare.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
 import type { Storage } from '../storage/storage.ts';
+import { databaseAccess, findConfigFile } from './config-file.ts';
 import { localSink } from './local-sink.ts';
 import { scratchFolder } from './scratch-folder.ts';
 import { signedManifest } from './signed-manifest.ts';
@@ -81,6 +82,12 @@ export async function performTask(
             runtime: runtimes.onnx,
             parallelFiles: threads,
             transform: { threads, memoryLimitMb: transformMemoryMb(spec), tempDir: scratch.path },
+            // The configuration comes through the environment, as the secrets that it names do.
+            ...databaseAccess(findConfigFile(undefined), {
+              threads,
+              memoryLimitMb: MEMORY_MB,
+              tempDir: scratch.path,
+            }),
           },
           signal,
         );

@@ -47,7 +47,7 @@ function requireJob(jobFile: string | undefined, flags: FlagValues): void {
 }
 
 /** The SQL that `input.transform` names by its file. Throws what reading it throws. */
-function readSqlFile(path: string): string {
+export function readSqlFile(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {

@@ -6,6 +6,8 @@ export interface TaskPlace {
   readonly storageRoot: string;
   /** Folder for temporary files. */
   readonly scratch: string;
+  /** What it opens databases with. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** Starts the task process of a job beside the manager. */
@@ -15,6 +17,7 @@ export function startTaskProcess(program: Program, place: TaskPlace, request: Ta
     token: request.token,
     logFile: request.logFile,
     scratch: place.scratch,
+    environment: place.environment,
   });
   let ended = false;
   const exit = (code: number | null, signal: string | null) => {

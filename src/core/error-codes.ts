@@ -81,6 +81,69 @@ export const ERROR_CODES = {
     next: 'Remove the duplicates, or leave out `unique_key`.',
   },
 
+  SOURCE_TOO_LARGE: {
+    scope: 'job',
+    meaning: 'The input has more rows than this machine or server takes.',
+    next: 'Score less at once (a WHERE in the query), or have BATCH_MAX_INPUT_ROWS raised.',
+  },
+
+  // Databases
+  CONFIG_INVALID: {
+    scope: 'job',
+    meaning: 'The configuration file (batchwright.yaml) cannot be read, or is not valid.',
+    next: 'Correct the line named; docs/sql-sources.md shows what can be written.',
+  },
+  CONNECTION_UNKNOWN: {
+    scope: 'job',
+    meaning: 'The configuration declares no connection of that name.',
+    next: 'Declare it in batchwright.yaml (docs/sql-sources.md); `batchwright connection list` shows what there is.',
+  },
+  CONNECTION_REFUSED: {
+    scope: 'job',
+    meaning: 'The database does not let the user in, or its certificate is not trusted.',
+    next: 'Check user, password, database and certificate: `batchwright connection test NAME`.',
+  },
+  CONNECTION_FAILED: {
+    scope: 'shard',
+    meaning: 'The database cannot be reached, or the connection to it broke off.',
+    next: 'Check host and port, and that the server runs: `batchwright connection test NAME`.',
+  },
+  SECRET_MISSING: {
+    scope: 'job',
+    meaning: 'The password of a connection cannot be had from where the configuration says.',
+    next: 'Set the variable, or correct the file or command named, for the process that runs the job.',
+  },
+  DRIVER_MISSING: {
+    scope: 'job',
+    meaning: 'The package that talks to this kind of database is not installed.',
+    next: 'Install the package that the message names.',
+  },
+  WAREHOUSE_LOCKED: {
+    scope: 'job',
+    meaning: 'The database file is open in another process, which alone may use it.',
+    next: 'Let the process named end or close the file, then run the same command again.',
+  },
+  QUERY_INVALID: {
+    scope: 'job',
+    meaning: 'The database does not understand the query, or a table or column of it does not exist.',
+    next: "Correct the query; the message is the database's own.",
+  },
+  QUERY_FORBIDDEN: {
+    scope: 'job',
+    meaning: 'The query is more than one SELECT that only reads.',
+    next: 'Give one SELECT; docs/sql-sources.md says what is kept out, and how.',
+  },
+  QUERY_FAILED: {
+    scope: 'job',
+    meaning: 'The database understood the query and failed on a row of it.',
+    next: "Correct the query; the message is the database's own.",
+  },
+  QUERY_TIMEOUT: {
+    scope: 'job',
+    meaning: 'The query took longer than input.timeout_seconds.',
+    next: 'Raise input.timeout_seconds, or make the query faster (an index, fewer rows).',
+  },
+
   // Feature preparation
   TRANSFORM_INVALID: {
     scope: 'job',

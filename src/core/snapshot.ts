@@ -65,6 +65,26 @@ export interface OriginalFile {
   readonly malformed: number;
   /** The rows of the Parquet file that are records of this one, if it holds several. */
   readonly piece?: Piece;
+  /**
+   * The rows came out of a database. Then `path` is what people call the original, `key` names connection and file, size and
+   * SHA-256 are those of the Parquet file as it was first written, and the time is that of the database's snapshot.
+   */
+  readonly database?: DatabaseOrigin;
+}
+
+/** Which state of which database rows were read from. */
+export interface DatabaseOrigin {
+  readonly connection: string;
+  /** What the server calls itself, with its version: `PostgreSQL 18.4`. */
+  readonly server: string;
+  readonly user: string | null;
+  readonly database: string;
+  /** The statement that was run. */
+  readonly statementSha256: string;
+  /** When the snapshot was taken, by the server's clock, in epoch milliseconds. */
+  readonly snapshotMs: number;
+  /** What the server calls the state: `lsn`, `snapshot`, `gtid`, `data_version` ... */
+  readonly marks: Readonly<Record<string, string>>;
 }
 
 /** Consecutive rows of a Parquet file: as many as the snapshot's file has, from `firstRow` on. */

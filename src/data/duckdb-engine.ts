@@ -1,9 +1,11 @@
 import duckdb from '@duckdb/node-bindings';
 import { rangeRows } from '../core/snapshot.ts';
+import { convertRows } from './convert-rows.ts';
 import { csvHead, findDuplicate, writeEmptyTable } from './dataset-queries.ts';
 import { describeFiles } from './describe.ts';
 import { type DuckdbSettings, openDatabase } from './duckdb.ts';
 import type { DataEngine, ShardRequest } from './engine.ts';
+import { decideTypes } from './late-types.ts';
 import { type Bridge, createBridge } from './native-bridge.ts';
 import { firstMalformed, missingRows, retryRows } from './retry-rows.ts';
 import { openShardReader } from './shard-reader.ts';
@@ -45,6 +47,16 @@ export async function createDataEngine(settings: DuckdbSettings): Promise<DataEn
       const bridge = await freeBridge();
       try {
         return await transcode(bridge.connection, request, signal);
+      } finally {
+        giveBack(bridge);
+      }
+    },
+    decideTypes: async (paths, columns) =>
+      columns.length === 0 ? new Map() : await decideTypes(describing, paths, columns),
+    async convertRows(request, signal) {
+      const bridge = await freeBridge();
+      try {
+        return await convertRows(bridge.connection, request, signal);
       } finally {
         giveBack(bridge);
       }

@@ -3,6 +3,8 @@ import type { Counts } from '../core/counts.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { ConstantColumn } from '../core/signature.ts';
 import type { Piece, RowRange, Segment, SourceColumn } from '../core/snapshot.ts';
+import type { ConvertedRows, ConvertRequest } from './convert-rows.ts';
+import type { DecidedColumn, LateColumn } from './late-types.ts';
 import type { MissingRowsRequest, RetryRows, RetryRowsRequest } from './retry-rows.ts';
 import type { Transcoded, TranscodeRequest } from './text/transcode.ts';
 import type { TextKind } from './text-carries.ts';
@@ -18,6 +20,13 @@ export interface DataEngine extends AsyncDisposable {
   describe(paths: readonly string[], signal: AbortSignal): Promise<DescribedFile[]>;
   /** Turns text files into one Parquet file; see data/text/transcode.ts. As many at once as shards may be open (4), the rest wait. */
   transcode(request: TranscodeRequest, signal: AbortSignal): Promise<Transcoded>;
+  /** Turns rows that came out of a database into Parquet; see data/convert-rows.ts. */
+  convertRows(request: ConvertRequest, signal: AbortSignal): Promise<ConvertedRows>;
+  /** Decides the types of columns that came as texts; see data/late-types.ts. */
+  decideTypes(
+    paths: readonly string[],
+    columns: readonly LateColumn[],
+  ): Promise<ReadonlyMap<string, DecidedColumn>>;
   /** Opens a row range for scoring. */
   openShard(request: ShardRequest): Promise<ShardReader>;
   /** A value that stands more than once in a column of these files together; null: all are distinct. */
@@ -114,6 +123,8 @@ export interface ShardSegment extends Segment {
    * core/malformed-columns.ts. Absent: the file has none.
    */
   readonly malformedIn?: string;
+  /** What a malformed record is called in it. Default: Line. */
+  readonly malformedUnit?: 'Line' | 'Row';
   /** The file's rows were gathered from others: it says where each came from (`PLACE_COLUMNS`). */
   readonly placed?: boolean;
   /** The file holds several originals, of which this is one: `start` and `end` count from its first row. */

@@ -318,11 +318,12 @@ export class ShardScan implements RecordScan {
     return (row) => {
       const line = lines[row] ?? 0n;
       if (line === 0n) return undefined;
-      const file = this.#request.segments[seg[row] as number]?.malformedIn ?? '';
+      const { malformedIn: file = '', malformedUnit: unit = 'Line' } =
+        this.#request.segments[seg[row] as number] ?? {};
       return {
         rowNumber: this.#rowNumbers[row] as number,
         code: 'ROW_MALFORMED',
-        message: `Line ${line} of ${file} ${problems[row]}.`,
+        message: `${unit} ${line} of ${file} ${problems[row]}.`,
       };
     };
   }

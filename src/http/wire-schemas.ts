@@ -163,6 +163,17 @@ const pinnedFile = z.strictObject({
       sha256: z.string(),
       malformed: whole,
       piece: z.strictObject({ index: whole, firstRow: whole }).exactOptional(),
+      database: z
+        .strictObject({
+          connection: z.string(),
+          server: z.string(),
+          user: z.string().nullable(),
+          database: z.string(),
+          statementSha256: z.string(),
+          snapshotMs: whole,
+          marks: z.record(z.string(), z.string()),
+        })
+        .exactOptional(),
     })
     .exactOptional(),
   partition: z.record(z.string(), z.string().nullable()).exactOptional(),

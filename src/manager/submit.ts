@@ -124,9 +124,12 @@ function answerOf({ jobId, state, resumed, said }: SubmissionRow['answer']): Sub
 function pathsOf({ model_id, input, output }: JobSpec, retry: RetryOf | undefined): FencedPath[] {
   return [
     ...(isModelPath(model_id) ? [{ path: model_id, field: 'model_id' }] : []),
-    ...input.path.map((path, at) => ({ path: searchedFolder(path), field: `input.path[${at}]` })),
+    ...(input.path ?? []).map((path, at) => ({ path: searchedFolder(path), field: `input.path[${at}]` })),
     ...Object.entries(input.side_inputs ?? {}).flatMap(([name, side]) =>
-      side.path.map((path) => ({ path: searchedFolder(path), field: `input.side_inputs.${name}.path` })),
+      (side.path ?? []).map((path) => ({
+        path: searchedFolder(path),
+        field: `input.side_inputs.${name}.path`,
+      })),
     ),
     { path: output.path, field: 'output.path' },
     ...(retry?.repaired ?? []).map(({ path }, at) => ({ path, field: `repaired[${at}]` })),

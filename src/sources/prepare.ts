@@ -34,7 +34,9 @@ export interface PrepareContext extends SourceContext {
 export async function pinPrepared(input: InputSpec, context: PrepareContext): Promise<Snapshot> {
   if (!isPrepared(input)) return await sources[input.source].pin(input, context);
   const { storage, engine, workspace, signal, nowMs } = context;
-  const pinned = await sources[input.source].pin(input, { ...context, workspace: `${workspace}/input` });
+  // Of a prepared input, `columns` are those of its result.
+  const { columns: _, ...table } = input;
+  const pinned = await sources[input.source].pin(table, { ...context, workspace: `${workspace}/input` });
   const sides: Record<string, Snapshot> = {};
   for (const [name, side] of Object.entries(input.side_inputs ?? {})) {
     const within = { ...context, workspace: `${workspace}/side/${name}` };
@@ -158,12 +160,12 @@ export function isPrepared(input: InputSpec): boolean {
 /** Fails as `refuseOverlap` does for any of the tables that a specification reads. */
 export async function refuseInputOverlap(input: InputSpec, destination: string): Promise<void> {
   for (const { source, path } of [input, ...Object.values(input.side_inputs ?? {})])
-    await refuseOverlap(path, sources[source].folderPattern, destination);
+    if (path !== undefined) await refuseOverlap(path, sources[source].folderPattern, destination);
 }
 
 /** All that a specification reads rows from. */
-export function inputPaths({ path, side_inputs: sides = {} }: InputSpec): string[] {
-  return [...path, ...Object.values(sides).flatMap((side) => side.path)];
+export function inputPaths({ path = [], side_inputs: sides = {} }: InputSpec): string[] {
+  return [...path, ...Object.values(sides).flatMap((side) => side.path ?? [])];
 }
 
 async function readTable(name: string, { columns, files }: Snapshot, storage: Storage): Promise<ReadTable> {

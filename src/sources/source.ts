@@ -1,5 +1,6 @@
 import type { PinnedTable, Snapshot } from '../core/snapshot.ts';
 import type { DataEngine } from '../data/engine.ts';
+import type { Database } from '../databases/database.ts';
 import type { TableSpec } from '../spec/job-spec.ts';
 import type { Storage } from '../storage/storage.ts';
 
@@ -12,6 +13,12 @@ export interface SourceContext {
   /** Files that may be materialised at once. */
   readonly parallelFiles: number;
   readonly signal: AbortSignal;
+  /**
+   * The database of that name in the configuration; fails with CONNECTION_UNKNOWN, CONFIG_INVALID. Absent: there are none here.
+   */
+  readonly openDatabase?: (name: string) => Promise<Database>;
+  /** Most rows that a database may give. Absent: any number. */
+  readonly maxRows?: number;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DECLARABLE_TYPES, declaredType } from '../core/column-type.ts';
+import { databaseInputKeys, requiredKeys } from './database-input-schema.ts';
 import { outputTransformKeys } from './output-transforms-schema.ts';
 import { preparationKeys } from './side-inputs-schema.ts';
 
@@ -60,16 +61,20 @@ const featureMapping = z
   .refine((inputs) => Object.keys(inputs).length > 0 && Object.keys(inputs).length <= MAX_COLUMNS);
 
 const plainInputSchema = z.strictObject({
-  source: z.enum(['parquet', 'csv', 'jsonl']).meta({
-    is: '`parquet`, `csv` or `jsonl`',
+  source: z.enum(['parquet', 'csv', 'jsonl', 'sql', 'table']).meta({
+    is: '`parquet`, `csv`, `jsonl`, `sql` or `table`',
     description:
-      'What kind of files the input is. CSV and JSON Lines (also as `.gz` or `.zst`) are turned into Parquet first; [formats.md](formats.md) says what is read how.',
+      'What kind of files the input is, or that it is a query (`sql`) or a table of a database ([sql-sources.md](sql-sources.md)). CSV and JSON Lines (also as `.gz` or `.zst`) are turned into Parquet first; [formats.md](formats.md) says what is read how.',
   }),
-  path: z.union([path, z.array(path).min(1).max(10_000)]).meta({
-    is: 'a path or a list of paths',
-    description:
-      'Files, folders (their files of that kind, at any depth) or patterns (`*`, `**`, `?`, `[...]`, `{a,b}`), relative to the folder of the job file.',
-  }),
+  path: z
+    .union([path, z.array(path).min(1).max(10_000)])
+    .exactOptional()
+    .meta({
+      is: 'a path or a list of paths',
+      description:
+        'Required for files: files, folders (their files of that kind, at any depth) or patterns (`*`, `**`, `?`, `[...]`, `{a,b}`), relative to the folder of the job file.',
+    }),
+  ...databaseInputKeys(column, columnList(1)),
   key: column.exactOptional().meta({
     description:
       'Column that identifies a record; it comes first in the output. Without it, file and row number do (`source_file`, `source_row`; the first row of a file is 0).',
@@ -168,6 +173,10 @@ const plainInputSchema = z.strictObject({
 const tableSchema = plainInputSchema.pick({
   source: true,
   path: true,
+  connection: true,
+  query: true,
+  table: true,
+  timeout_seconds: true,
   delimiter: true,
   quote: true,
   header: true,
@@ -177,6 +186,10 @@ const tableSchema = plainInputSchema.pick({
 });
 const inputSchema = plainInputSchema
   .extend(preparationKeys(column, tableSchema))
+  .superRefine((input, context) => {
+    for (const key of requiredKeys(input.source))
+      if (input[key] === undefined) context.addIssue({ code: 'custom', path: [key], message: 'is missing' });
+  })
   .meta({ is: 'a mapping with the keys source, path ...', description: 'The rows to score.' });
 
 const outputSchema = z

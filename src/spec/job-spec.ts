@@ -24,9 +24,18 @@ export interface JobSpec {
 }
 
 export interface InputSpec {
-  readonly source: 'parquet' | 'csv' | 'jsonl';
-  /** Absolute; files, folders or patterns. */
-  readonly path: readonly string[];
+  readonly source: 'parquet' | 'csv' | 'jsonl' | 'sql' | 'table';
+  /** Absolute; files, folders or patterns. Absent: the input comes out of a database. */
+  readonly path?: readonly string[];
+  /** Of a database: its name in the configuration. */
+  readonly connection?: string;
+  /** With `source: sql`. */
+  readonly query?: string;
+  /** With `source: table`; a dot separates schema and table, unless it is in double quotes. */
+  readonly table?: string;
+  readonly timeout_seconds?: number;
+  /** Column to the columns that its elements become. */
+  readonly unfold?: Readonly<Record<string, readonly string[]>>;
   /** Absent: file and row number are the key. */
   readonly key?: string;
   readonly unique_key: boolean;
@@ -56,8 +65,23 @@ export interface InputSpec {
 /** Where a table lies and how it is read: the input's, or that of a side input. */
 export type TableSpec = Pick<
   InputSpec,
-  'source' | 'path' | 'delimiter' | 'quote' | 'header' | 'null' | 'decimal' | 'types'
->;
+  | 'source'
+  | 'path'
+  | 'delimiter'
+  | 'quote'
+  | 'header'
+  | 'null'
+  | 'decimal'
+  | 'types'
+  | 'connection'
+  | 'query'
+  | 'table'
+  | 'timeout_seconds'
+> & {
+  /** Only of an input: which columns of a table are read, and what becomes of lists. */
+  readonly columns?: readonly string[];
+  readonly unfold?: Readonly<Record<string, readonly string[]>>;
+};
 
 export interface SideInputSpec extends TableSpec {
   /** Absent: only `transform` uses it. */

@@ -34,9 +34,6 @@ export const LATER_KEYS: Readonly<Record<string, LaterKey>> = {
     is: 'a mapping: kind (`local`, `ray` or `kubernetes`), address, num_cpus, num_gpus, memory_gb, resources, spot',
     sentence: 'Where the workers run. Without it: on this machine.',
   },
-  'input.query': { is: 'one SQL SELECT', sentence: 'With `source: sql`: the rows.' },
-  'input.table_name': { is: 'a name', sentence: 'With `source: table`: the table.' },
-  'input.connection': { is: 'a name', sentence: 'The database, as the server knows it.' },
   'output.table_name': { is: 'a name', sentence: 'With `destination: table`: the table.' },
   'output.connection': { is: 'a name', sentence: 'The database, as the server knows it.' },
   'config.concurrency': {
@@ -51,7 +48,7 @@ export const LATER_KEYS: Readonly<Record<string, LaterKey>> = {
 
 /** By field: values that the field will take. */
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
-  'input.source': ['sql', 'table', 'kafka'],
+  'input.source': ['kafka'],
   'output.destination': ['table', 'kafka'],
   'output.mode': ['upsert', 'update'],
   'config.batch_size': ['auto'],

@@ -15,8 +15,17 @@ export function resolvedTransform(
   folder: string,
   origin: SpecOrigin,
 ): string {
+  return resolvedSql(transform, ['input', 'transform'], folder, origin);
+}
+
+/** SQL, read from its file where a field names one. */
+export function resolvedSql(
+  transform: NonNullable<RawInput['transform']>,
+  path: SpecPath,
+  folder: string,
+  origin: SpecOrigin,
+): string {
   if (typeof transform === 'string') return transform;
-  const path: SpecPath = ['input', 'transform'];
   const refuse = (what: string): never => {
     throw failureOfProblems([fieldProblem('SPEC_INVALID', path, what, origin)]);
   };
@@ -38,13 +47,17 @@ const MAX_SQL = 200_000;
 export function resolvedSideInputs(
   sides: NonNullable<RawInput['side_inputs']>,
   folder: string,
+  origin: SpecOrigin,
 ): Record<string, SideInputSpec> {
   return Object.fromEntries(
-    Object.entries(sides).map(([name, { path, null: nulls, join, ...rest }]) => [
+    Object.entries(sides).map(([name, { path, query, null: nulls, join, ...rest }]) => [
       name,
       {
         ...rest,
-        path: [path].flat().map((each) => resolve(folder, each)),
+        ...(path === undefined ? {} : { path: [path].flat().map((each) => resolve(folder, each)) }),
+        ...(query === undefined
+          ? {}
+          : { query: resolvedSql(query, ['input', 'side_inputs', name, 'query'], folder, origin) }),
         ...(nulls === undefined ? {} : { null: [...new Set([nulls].flat())] }),
         ...(join === undefined ? {} : { join: resolvedJoin(join) }),
       },

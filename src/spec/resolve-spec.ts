@@ -3,8 +3,14 @@ import { asFailure, type FailureReport } from '../core/errors.ts';
 import { isModelPath, parseModelReference } from '../core/model-reference.ts';
 import type { ConfigSpec, InputSpec, JobSpec, OutputSpec, SpecOrigin } from './job-spec.ts';
 import type { RawJobSpec } from './job-spec-schema.ts';
+import { databaseProblems, unfoldProblems } from './resolve-database-input.ts';
 import { formatProblems, namedColumns, spelledOut } from './resolve-output.ts';
-import { preparationProblems, resolvedSideInputs, resolvedTransform } from './resolve-preparation.ts';
+import {
+  preparationProblems,
+  resolvedSideInputs,
+  resolvedSql,
+  resolvedTransform,
+} from './resolve-preparation.ts';
 import { fieldProblem } from './schema-problems.ts';
 import type { SpecPath } from './spec-document.ts';
 import { failureOfProblems } from './spec-problem.ts';
@@ -18,10 +24,13 @@ export function resolveSpec(raw: RawJobSpec, origin: SpecOrigin): JobSpec {
     ...pathProblems(raw, origin),
     ...formatProblems(raw.output, origin),
     ...columnProblems(raw, origin),
+    ...databaseProblems(raw.input, ['input'], origin),
+    ...unfoldProblems(raw.input, origin),
     ...textProblems(raw.input, ['input'], origin),
-    ...Object.entries(raw.input.side_inputs ?? {}).flatMap(([name, side]) =>
-      textProblems(side, ['input', 'side_inputs', name], origin),
-    ),
+    ...Object.entries(raw.input.side_inputs ?? {}).flatMap(([name, side]) => [
+      ...databaseProblems(side, ['input', 'side_inputs', name], origin),
+      ...textProblems(side, ['input', 'side_inputs', name], origin),
+    ]),
     ...preparationProblems(raw.input, origin),
   ];
   if (problems.length > 0) throw failureOfProblems(problems);
@@ -44,10 +53,13 @@ function folderOf(field: string, { folder, flagFolder, flagOf }: SpecOrigin): st
 
 function resolvedInput(input: RawJobSpec['input'], origin: SpecOrigin): InputSpec {
   const folder = folderOf('input.path', origin);
-  const { features, null: nulls, transform, side_inputs: sides, ...rest } = input;
+  const { path: paths, query, features, null: nulls, transform, side_inputs: sides, ...rest } = input;
   return {
     ...rest,
-    path: [input.path].flat().map((path) => resolve(folder, path)),
+    ...(paths === undefined ? {} : { path: [paths].flat().map((path) => resolve(folder, path)) }),
+    ...(query === undefined
+      ? {}
+      : { query: resolvedSql(query, ['input', 'query'], folderOf('input.query', origin), origin) }),
     ...(nulls === undefined ? {} : { null: [...new Set([nulls].flat())] }),
     ...(features === undefined ? {} : { features: resolvedFeatures(features) }),
     ...(transform === undefined
@@ -55,7 +67,7 @@ function resolvedInput(input: RawJobSpec['input'], origin: SpecOrigin): InputSpe
       : { transform: resolvedTransform(transform, folderOf('input.transform', origin), origin) }),
     ...(sides === undefined
       ? {}
-      : { side_inputs: resolvedSideInputs(sides, folderOf('input.side_inputs', origin)) }),
+      : { side_inputs: resolvedSideInputs(sides, folderOf('input.side_inputs', origin), origin) }),
   };
 }
 
@@ -103,9 +115,11 @@ function pathProblems({ model_id, input, output }: RawJobSpec, origin: SpecOrigi
   const problems: FailureReport[] = [];
   const inputs: [SpecPath, string][] = Array.isArray(input.path)
     ? input.path.map((path, at) => [['input', 'path', at], path])
-    : [[['input', 'path'], input.path]];
+    : input.path === undefined
+      ? []
+      : [[['input', 'path'], input.path]];
   for (const [name, side] of Object.entries(input.side_inputs ?? {})) {
-    for (const path of [side.path].flat()) inputs.push([['input', 'side_inputs', name, 'path'], path]);
+    for (const path of [side.path ?? []].flat()) inputs.push([['input', 'side_inputs', name, 'path'], path]);
   }
   for (const [path, value] of [[['model_id'], model_id], ...inputs, [['output', 'path'], output.path]] as [
     SpecPath,
@@ -195,8 +209,11 @@ function textProblems(
     if (input.source !== 'csv' && input[key] !== undefined)
       refuse(key, `is for source: csv, and the source is ${input.source}`);
   }
-  if (input.source === 'parquet' && input.types !== undefined)
-    refuse('types', 'is for source: csv or jsonl; Parquet files have types of their own');
+  if (input.source !== 'csv' && input.source !== 'jsonl' && input.types !== undefined)
+    refuse(
+      'types',
+      `is for source: csv or jsonl; ${input.source === 'parquet' ? 'Parquet files have types of their own' : 'a database has types of its own'}`,
+    );
   const delimiter = input.delimiter ?? ',';
   const decimal = input.decimal ?? '.';
   if (input.source === 'csv' && delimiter === decimal)

@@ -27,7 +27,7 @@ export function jobSpecFromFlags(
   const document = file === undefined ? undefined : readSpecDocument(file.text, file.name);
   const raw =
     document === undefined
-      ? { input: { source: sourceOf(values['--input']) }, output: { destination: 'parquet' } }
+      ? { input: { source: sourceOf(values) }, output: { destination: 'parquet' } }
       : document.value;
   const given = JOB_FLAGS.filter(({ flag }) => values[flag] !== undefined && values[flag] !== false);
   if (isMapping(raw)) for (const flag of given) setField(raw, flag, fieldValue(flag, values[flag.flag]));
@@ -43,8 +43,11 @@ export function jobSpecFromFlags(
   });
 }
 
-/** The kind of input that all its paths name by their endings; else Parquet. */
-function sourceOf(paths: FlagValues[string]): string {
+/** The kind of input that flags tell: a query, a table, or what all paths name by their endings; else Parquet. */
+function sourceOf(values: FlagValues): string {
+  if (values['--query'] !== undefined) return 'sql';
+  if (values['--table'] !== undefined) return 'table';
+  const paths = values['--input'];
   const kinds = new Set(
     [paths].flat().map((path) => KINDS.find(([ending]) => ending.test(String(path)))?.[1]),
   );

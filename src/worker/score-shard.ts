@@ -44,13 +44,18 @@ export type ShardOutcome =
 export async function scoreShard(lease: Lease, held: HeldLease, deps: ScoreShardDeps): Promise<ShardOutcome> {
   const { context, storage } = deps;
   const segments = await Promise.all(
-    segmentsOf(context.snapshot.files, lease.range).map(async (segment) => {
+    segmentsOf(context.snapshot.files, lease.range).map(async (segment): Promise<ShardSegment> => {
       const { key, original, partition } = fileOf(context, segment);
       return {
         ...segment,
         path: await storage.localPath(key),
         sourceName: original?.key ?? key,
-        ...(original === undefined || original.malformed === 0 ? {} : { malformedIn: original.path }),
+        ...(original === undefined || original.malformed === 0
+          ? {}
+          : {
+              malformedIn: original.path,
+              malformedUnit: original.database === undefined ? 'Line' : 'Row',
+            }),
         ...(context.bound.gathered?.placed === true ? { placed: true } : {}),
         ...(original?.piece === undefined ? {} : { piece: original.piece }),
         ...(partition === undefined ? {} : { partition }),

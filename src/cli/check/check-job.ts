@@ -7,6 +7,7 @@ import { searchFolders } from '../../sources/files/expand-paths.ts';
 import { inputPaths, isPrepared, requireKey } from '../../sources/prepare.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import { createLocalStorage } from '../../storage/local.ts';
+import { databaseAccess } from '../config-file.ts';
 import { WHOLE_FILE_SYSTEM } from '../embedded-manager.ts';
 import { localSink } from '../local-sink.ts';
 import { registryOver } from '../registry-over.ts';
@@ -32,6 +33,8 @@ export interface CheckOptions {
   readonly full: boolean;
   /** The only folder that anything is written to; the caller removes it. */
   readonly scratch: string;
+  /** The configuration file; null: there is none. */
+  readonly config: string | null;
   /** Told what is being done, for people who wait. */
   readonly doing: (what: string) => void;
 }
@@ -73,7 +76,13 @@ export async function checkJob(
   const model = await attempt(() => lookAtModel(spec, registry, options.state, storage));
   await attempt(() => requireKey(spec.input, model?.resolved.registered?.model.contract.key));
   const input = await attempt(() =>
-    lookAtInput(spec.input, options, { storage, engine, parallelFiles: threads, signal }),
+    lookAtInput(spec.input, options, {
+      storage,
+      engine,
+      parallelFiles: threads,
+      signal,
+      ...databaseAccess(options.config, { threads, memoryLimitMb: ENGINE_MEMORY_MB, tempDir: scratch }),
+    }),
   );
   const rows = Math.min(spec.input.limit ?? Number.POSITIVE_INFINITY, input?.rows ?? 0);
   const settled =

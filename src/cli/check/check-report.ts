@@ -51,7 +51,11 @@ function facts({ model, input, output, sample: scored, resumes }: CheckResult): 
       ? counted(input.rows, 'row')
       : `about ${counted(input.rows, 'row')} (reckoned from their beginnings; --full counts)`;
     const files = counted(input.files, `${input.source} file`);
-    lines.push(line('input', `${files}, ${formatBytes(input.size_bytes)}, ${rows}`));
+    const what =
+      input.source === 'sql' || input.source === 'table'
+        ? `${input.source === 'sql' ? 'a query' : 'a table'}, read in full`
+        : `${files}, ${formatBytes(input.size_bytes)}`;
+    lines.push(line('input', `${what}, ${rows}`));
     if (input.files_looked_at < input.files)
       lines.push(line('', `${input.files_looked_at} of the files looked at`));
     if (input.prepared) lines.push(line('', 'prepared in full: rows and columns are those of the result'));

@@ -37,11 +37,12 @@ export const WHOLE_TEXT_BYTES = 64 * 2 ** 20;
 export async function lookAtInput(
   input: InputSpec,
   { full, scratch }: { readonly full: boolean; readonly scratch: string },
-  { storage, engine, parallelFiles, signal }: Omit<SourceContext, 'workspace'>,
+  given: Omit<SourceContext, 'workspace'>,
 ): Promise<LookedAtInput> {
+  const { storage, parallelFiles } = given;
   const source = sources[input.source];
   const workspace = storage.keyOf(join(scratch, 'pinned'));
-  const context = { storage, engine, workspace, parallelFiles, signal };
+  const context = { ...given, workspace };
   const sizeBytes = await source.sizeBytes(input);
   const begunMs = systemClock.monotonicMs();
   if (isPrepared(input)) {
@@ -50,9 +51,9 @@ export async function lookAtInput(
     const snapshot = await pinPrepared(input, { ...context, transform, nowMs: systemClock.nowMs() });
     return looked(snapshot, sizeBytes, begunMs);
   }
-  const isText = input.source !== 'parquet';
+  const isText = input.source === 'csv' || input.source === 'jsonl';
   if (isText && !full && sizeBytes > WHOLE_TEXT_BYTES / (isCompressed(input) ? 4 : 1)) {
-    const paths = await expandPaths(input.path, source.folderPattern);
+    const paths = await expandPaths(input.path ?? [], source.folderPattern);
     const folder = join(scratch, 'beginnings');
     const heads = await copyHeads(paths, input, folder);
     try {
@@ -98,7 +99,7 @@ function looked(snapshot: Snapshot, sizeBytes: number, begunMs: number): LookedA
   };
 }
 
-function isCompressed({ path }: InputSpec): boolean {
+function isCompressed({ path = [] }: InputSpec): boolean {
   return path.some((each) => /\.(gz|zst)$/i.test(each));
 }
 

@@ -2,7 +2,14 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { failureFromReport } from '../../core/errors.ts';
 import { exitCodeOf } from '../../core/exit-codes.ts';
 import type { FlagValues } from '../../spec/flags.ts';
-import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
+import {
+  configOption,
+  finish,
+  type StateOptions,
+  stateOption,
+  withCommonOptions,
+} from '../common-options.ts';
+import { findConfigFile } from '../config-file.ts';
 import { examples, withHelp } from '../help.ts';
 import { INTERRUPTED } from '../interrupts.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
@@ -12,6 +19,7 @@ import { readJob } from '../read-job-file.ts';
 interface CheckFlags extends StateOptions {
   readonly fresh: boolean;
   readonly adopt: boolean;
+  readonly config?: string;
   readonly sample: number;
   readonly full: boolean;
   readonly [flag: string]: unknown;
@@ -50,6 +58,7 @@ export function checkCommand(): Command {
         .default(false)
         .helpGroup(BEHAVIOUR),
     )
+    .addOption(configOption().helpGroup(BEHAVIOUR))
     .addOption(stateOption().helpGroup(BEHAVIOUR));
   withCommonOptions(command);
   withHelp(
@@ -74,7 +83,7 @@ function sampleSize(text: string): number {
 async function check(
   jobFile: string | undefined,
   flags: FlagValues,
-  { state, fresh, adopt, sample, full }: CheckFlags,
+  { state, fresh, adopt, sample, full, config: named }: CheckFlags,
   output: Output,
 ): Promise<number> {
   const spec = await readJob(jobFile, flags);
@@ -93,7 +102,8 @@ async function check(
   process.on('SIGTERM', interrupted);
   try {
     const doing = (what: string) => output.detail(`${what} ...`);
-    const options = { state, fresh, adopt, sample, full, scratch: scratch.path, doing };
+    const config = findConfigFile(named, jobFile);
+    const options = { state, fresh, adopt, sample, full, config, scratch: scratch.path, doing };
     const result = await checkJob(spec, options, stop.signal);
     output.result(checkReport(result, runLine(process.argv.slice(2))), result);
     const [first] = result.problems;

@@ -7,12 +7,21 @@ import { isModelPath } from '../../core/model-reference.ts';
 import type { FlagValues } from '../../spec/flags.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import { fsFailure } from '../../storage/fs-failure.ts';
-import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
+import {
+  configOption,
+  finish,
+  type StateOptions,
+  stateOption,
+  withCommonOptions,
+} from '../common-options.ts';
+import { databaseAccess, findConfigFile } from '../config-file.ts';
 import { examples, withHelp } from '../help.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
 import type { Output } from '../output.ts';
+import { readSqlFile } from '../read-job-file.ts';
 
 interface InitFlags extends StateOptions {
+  readonly config?: string;
   readonly [flag: string]: unknown;
 }
 
@@ -21,6 +30,9 @@ const FIELDS = [
   'model_id',
   'input.path',
   'input.source',
+  'input.connection',
+  'input.query',
+  'input.table',
   'input.key',
   'input.delimiter',
   'input.quote',
@@ -41,7 +53,7 @@ export function initCommand(): Command {
     )
     .argument('[file]', 'the job file to write (default: job.yaml)');
   for (const option of jobOptions(FIELDS)) command.addOption(option);
-  command.addOption(stateOption().helpGroup(BEHAVIOUR));
+  command.addOption(configOption().helpGroup(BEHAVIOUR)).addOption(stateOption().helpGroup(BEHAVIOUR));
   withCommonOptions(command);
   withHelp(
     command,
@@ -58,8 +70,16 @@ export function initCommand(): Command {
   );
 }
 
-async function init(file: string, given: FlagValues, { state }: InitFlags, output: Output): Promise<number> {
-  const missing = ['--model', '--input'].filter((flag) => given[flag] === undefined);
+async function init(
+  file: string,
+  given: FlagValues,
+  { state, config: named }: InitFlags,
+  output: Output,
+): Promise<number> {
+  const fromDatabase = given['--query'] !== undefined || given['--table'] !== undefined;
+  const missing = ['--model', ...(fromDatabase ? [] : ['--input'])].filter(
+    (flag) => given[flag] === undefined,
+  );
   if (missing.length > 0) {
     throw new Failure('USAGE', `init needs a model and a table to look at: ${missing.join(' and ')}.`, {
       next: "batchwright init --model m.onnx --input 'in/*.parquet'",
@@ -71,8 +91,8 @@ async function init(file: string, given: FlagValues, { state }: InitFlags, outpu
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
   const { jobSpecFromFlags } = await import('../../spec/spec-from-flags.ts');
-  const spec = jobSpecFromFlags(flags, process.cwd());
-  const { proposal, signature } = await look(spec, state);
+  const spec = jobSpecFromFlags(flags, process.cwd(), undefined, readSqlFile);
+  const { proposal, signature } = await look(spec, state, findConfigFile(named, file));
   const { jobFileText } = await import('../init/write-job-file.ts');
   const folder = dirname(resolve(file));
   const fromFile = (path: string) => relativeTo(folder, path);
@@ -82,7 +102,9 @@ async function init(file: string, given: FlagValues, { state }: InitFlags, outpu
     signature,
     spec,
     model: isModelPath(model) ? fromFile(model) : model,
-    input: [flags['--input' as keyof typeof flags]].flat().map((path) => fromFile(String(path))),
+    input: fromDatabase
+      ? []
+      : [flags['--input' as keyof typeof flags]].flat().map((path) => fromFile(String(path))),
     output: fromFile(String(flags['--output'])),
   });
   write(file, text);
@@ -101,7 +123,7 @@ async function init(file: string, given: FlagValues, { state }: InitFlags, outpu
 }
 
 /** Looks into the state folder and below a scratch folder only; writes nothing else. */
-async function look(spec: JobSpec, state: string) {
+async function look(spec: JobSpec, state: string, config: string | null) {
   const [{ createDataEngine }, { createLocalStorage }, { WHOLE_FILE_SYSTEM }, { scratchFolder }] =
     await Promise.all([
       import('../../data/duckdb-engine.ts'),
@@ -115,6 +137,7 @@ async function look(spec: JobSpec, state: string) {
   const { registryOver } = await import('../registry-over.ts');
   const { keysByValue } = await import('../likely-keys.ts');
   const { searchFolders } = await import('../../sources/files/expand-paths.ts');
+  const { inputPaths } = await import('../../sources/prepare.ts');
   const { proposeJob } = await import('../init/propose-job.ts');
   const scratch = scratchFolder();
   await using opened = new AsyncDisposableStack();
@@ -126,7 +149,7 @@ async function look(spec: JobSpec, state: string) {
       threads,
       memoryLimitMb: ENGINE_MEMORY_MB,
       tempDir: scratch.path,
-      allowed: [...searchFolders(spec.input.path), scratch.path],
+      allowed: [...searchFolders(inputPaths(spec.input)), scratch.path],
     }),
   );
   const ledger = opened.use(await openStateCopy(state, scratch.path));
@@ -134,7 +157,13 @@ async function look(spec: JobSpec, state: string) {
   const { snapshot } = await lookAtInput(
     spec.input,
     { full: false, scratch: scratch.path },
-    { storage, engine, parallelFiles: threads, signal: new AbortController().signal },
+    {
+      storage,
+      engine,
+      parallelFiles: threads,
+      signal: new AbortController().signal,
+      ...databaseAccess(config, { threads, memoryLimitMb: ENGINE_MEMORY_MB, tempDir: scratch.path }),
+    },
   );
   const candidates = await keysByValue(snapshot, storage);
   const proposal = proposeJob({

@@ -2,7 +2,14 @@ import { Command } from 'commander';
 import type { BatchClient } from '../../client/batch-client.ts';
 import { Failure } from '../../core/errors.ts';
 import { isTerminal, JOB_STATES } from '../../core/states.ts';
-import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
+import {
+  configOption,
+  finish,
+  type StateOptions,
+  stateOption,
+  withCommonOptions,
+} from '../common-options.ts';
+import { findConfigFile } from '../config-file.ts';
 import { look } from '../connect.ts';
 import { findJob, JOB_ARGUMENT } from '../find-job.ts';
 import { followJob } from '../follow-job.ts';
@@ -17,6 +24,7 @@ export function resumeCommand(): Command {
       'Goes on with a job that was interrupted, killed or cut off, with the settings it was submitted with; rows that are scored stay scored. Without a job: the only unfinished one.',
     )
     .argument('[job]', JOB_ARGUMENT)
+    .addOption(configOption())
     .addOption(stateOption());
   return withHelp(
     withCommonOptions(command),
@@ -24,11 +32,12 @@ export function resumeCommand(): Command {
       ['After Ctrl-C or a power cut', 'batchwright resume'],
       ['One of several', 'batchwright resume job-3f2a'],
     ),
-  ).action((job: string | undefined, options: StateOptions) =>
+  ).action((job: string | undefined, options: StateOptions & { config?: string }) =>
     finish(options, async (output) => {
       // Looks first: where nothing is to be done, no manager is started.
       const jobId = await unfinishedJob(job, options.state);
-      return followJob(options.state, (client) => resume(client, jobId, output), output);
+      const config = findConfigFile(options.config);
+      return followJob(options.state, (client) => resume(client, jobId, output), output, config);
     }),
   );
 }

@@ -2,7 +2,14 @@ import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { BatchClient } from '../../client/batch-client.ts';
 import { RETRY_MODES, type RetryMode } from '../../core/retry.ts';
-import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
+import {
+  configOption,
+  finish,
+  type StateOptions,
+  stateOption,
+  withCommonOptions,
+} from '../common-options.ts';
+import { findConfigFile } from '../config-file.ts';
 import { findJob, JOB_ARGUMENT } from '../find-job.ts';
 import { followJob } from '../follow-job.ts';
 import { examples, withHelp } from '../help.ts';
@@ -13,6 +20,7 @@ interface RetryOptions extends StateOptions {
   readonly mode?: RetryMode;
   readonly repaired: readonly string[];
   readonly errorBudget?: string;
+  readonly config?: string;
 }
 
 export function retryCommand(): Command {
@@ -42,6 +50,7 @@ export function retryCommand(): Command {
         'rejected records that the whole result may have (default: as many as the job that is tried again)',
       ),
     )
+    .addOption(configOption())
     .addOption(stateOption());
   return withHelp(
     withCommonOptions(command),
@@ -52,7 +61,12 @@ export function retryCommand(): Command {
     ),
   ).action((job: string, options: RetryOptions) =>
     finish(options, (output) =>
-      followJob(options.state, (client) => retry(client, job, options, output), output),
+      followJob(
+        options.state,
+        (client) => retry(client, job, options, output),
+        output,
+        findConfigFile(options.config),
+      ),
     ),
   );
 }

@@ -1,6 +1,14 @@
 import { Command, Option } from 'commander';
 import type { FlagValues } from '../../spec/flags.ts';
-import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
+import { inputPlaces } from '../../spec/input-places.ts';
+import {
+  configOption,
+  finish,
+  type StateOptions,
+  stateOption,
+  withCommonOptions,
+} from '../common-options.ts';
+import { findConfigFile, requireConnections } from '../config-file.ts';
 import { followJob } from '../follow-job.ts';
 import { examples, withHelp } from '../help.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
@@ -11,6 +19,7 @@ import { systemRandom } from '../system-ports.ts';
 interface RunFlags extends StateOptions {
   readonly fresh: boolean;
   readonly adopt: boolean;
+  readonly config?: string;
   readonly [flag: string]: unknown;
 }
 
@@ -33,6 +42,7 @@ export function runCommand(): Command {
         .default(false)
         .helpGroup(BEHAVIOUR),
     )
+    .addOption(configOption().helpGroup(BEHAVIOUR))
     .addOption(stateOption().helpGroup(BEHAVIOUR));
   withCommonOptions(command);
   withHelp(
@@ -61,12 +71,14 @@ export function runCommand(): Command {
 async function run(
   jobFile: string | undefined,
   flags: FlagValues,
-  { state, fresh, adopt }: RunFlags,
+  { state, fresh, adopt, config: named }: RunFlags,
   output: Output,
 ): Promise<number> {
   const spec = await readJob(jobFile, flags);
+  const config = findConfigFile(named, jobFile);
+  requireConnections(spec.input, config);
   output.detail(`model      ${spec.model_id}`);
-  for (const path of spec.input.path) output.detail(`input      ${path}`);
+  for (const place of inputPlaces(spec.input)) output.detail(`input      ${place}`);
   output.detail(`output     ${spec.output.path} (mode ${spec.output.mode})`);
   const requestId = Buffer.from(systemRandom.bytes(12)).toString('hex');
   return followJob(
@@ -79,5 +91,6 @@ async function run(
       return jobId;
     },
     output,
+    config,
   );
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { Failure } from '../../core/errors.ts';
 import type { JobDetail } from '../../core/wire.ts';
 import type { RejectGroups } from '../../data/reject-groups.ts';
+import { inputPlaces } from '../../spec/input-places.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
 import { look } from '../connect.ts';
@@ -95,7 +96,7 @@ function settingLines({ job, specification, model_sha256: sha256, input }: JobDe
       : `${Number((config.error_budget.share * 100).toPrecision(12))}% rejects`;
   return [
     reportLine('model', `${modelText(job)}, sha256 ${sha256.slice(0, 12)}`),
-    reportLine('input', `${pinned}${spec.input.path.map(oneLine).join(', ')}`),
+    reportLine('input', `${pinned}${inputPlaces(spec.input).map(oneLine).join(', ')}`),
     ...(spec.input.where === undefined ? [] : [reportLine('where', oneLine(spec.input.where))]),
     reportLine(
       'key',

@@ -33,7 +33,7 @@ export function jobFileText({ proposal, signature, spec, model, input, output }:
     '',
     'input:',
     `  source: ${source}`,
-    `  path: ${input.length === 1 ? scalar(input[0] ?? '') : list(input)}`,
+    ...place(spec, input),
     ...dialect.map(([name, given]) => `  ${name}: ${value(given)}`),
     ...comment(proposal.keyReason, 2),
     proposal.key === null ? '  # key: ' : `  key: ${scalar(proposal.key)}`,
@@ -54,6 +54,14 @@ export function jobFileText({ proposal, signature, spec, model, input, output }:
     ...optional(['config'], null),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Where the rows lie. */
+function place({ input: { connection, query, table } }: JobSpec, input: readonly string[]): string[] {
+  if (connection === undefined)
+    return [`  path: ${input.length === 1 ? scalar(input[0] ?? '') : list(input)}`];
+  const rows = table === undefined ? `query: ${JSON.stringify(query)}` : `table: ${scalar(table)}`;
+  return [`  connection: ${scalar(connection)}`, `  ${rows}`];
 }
 
 function features(

@@ -25,17 +25,19 @@ export interface ChildPlace {
   readonly scratch: string;
   /** A channel for messages (`process.send`). Default: none. */
   readonly channel?: boolean;
+  /** Variables beside those that every child gets. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /**
  * Starts this program with a command. The child ends when this process does: it watches the pipe that is its standard
- * input. It inherits no secret: of our environment only what is listed below, the token through `BATCHWRIGHT_TOKEN`
+ * input. It inherits no secret: of our environment only what is listed below and what is given, the token through `BATCHWRIGHT_TOKEN`
  * (arguments are visible to every user of the machine).
  */
 export function spawnChild(
   program: Program,
   command: readonly string[],
-  { token, logFile, scratch, channel = false }: ChildPlace,
+  { token, logFile, scratch, channel = false, environment = {} }: ChildPlace,
 ): Child {
   const log = openLogFile(logFile);
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
@@ -45,6 +47,7 @@ export function spawnChild(
     detached: true,
     env: {
       ...inheritedEnvironment(),
+      ...environment,
       TMPDIR: scratch,
       // From the very start, not only once our own code runs: from source, a cache hit also saves stripping the types.
       NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? getCompileCacheDir() ?? '',

@@ -6,11 +6,12 @@ import type { TransformSettings } from '../../data/transform/transform-database.
 import type { ModelFetcher } from '../../registry/registry.ts';
 import type { Runtime } from '../../runtimes/runtime.ts';
 import { pinPrepared, requireKey } from '../../sources/prepare.ts';
+import type { SourceContext } from '../../sources/source.ts';
 import type { JobSpec } from '../../spec/job-spec.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { bindJob } from './bind-job.ts';
 
-export interface PinDeps {
+export interface PinDeps extends Pick<SourceContext, 'openDatabase' | 'maxRows'> {
   readonly storage: Storage;
   readonly engine: DataEngine;
   readonly registry: ModelFetcher;
@@ -55,12 +56,20 @@ export async function pin(
 async function pinInput(
   job: TaskJob,
   fence: number,
-  { storage, engine, parallelFiles, transform }: PinDeps,
+  { storage, engine, parallelFiles, transform, openDatabase, maxRows }: PinDeps,
   signal: AbortSignal,
 ): Promise<Snapshot> {
   const folder = `${job.workspace}/input`;
   for (let earlier = 1; earlier < fence; earlier += 1) await storage.remove(`${folder}/${earlier}`);
   const { input } = job.spec as JobSpec;
-  const context = { storage, engine, workspace: `${folder}/${fence}`, parallelFiles, signal };
+  const context = {
+    storage,
+    engine,
+    workspace: `${folder}/${fence}`,
+    parallelFiles,
+    signal,
+    ...(openDatabase === undefined ? {} : { openDatabase }),
+    ...(maxRows === undefined ? {} : { maxRows }),
+  };
   return await pinPrepared(input, { ...context, transform, nowMs: job.createdMs });
 }

@@ -12,7 +12,7 @@ export async function countInputRows(input: InputSpec, signal: AbortSignal): Pro
   if (input.source !== 'parquet' || isPrepared(input)) return null;
   try {
     let rows = 0;
-    for (const path of await expandPaths(input.path, parquetSource.folderPattern)) {
+    for (const path of await expandPaths(input.path ?? [], parquetSource.folderPattern)) {
       if (signal.aborted) return null;
       rows += parquetRows(path);
       // Files are opened one after the other; requests are answered in between.

@@ -25,7 +25,7 @@ export const parquetSource: Source = {
   folderPattern: FOLDER_PATTERN,
 
   async pin(input, { storage, engine, signal }) {
-    const paths = await expandPaths(input.path, FOLDER_PATTERN);
+    const paths = await expandPaths(input.path ?? [], FOLDER_PATTERN);
     // Identity first: a file that changes between the two is caught before its first shard is scored.
     const identities = await mapParallel(paths, PARALLEL_FILES, fileIdentity);
     const described = await engine.describe(paths, signal);
@@ -63,7 +63,7 @@ export const parquetSource: Source = {
       if (file !== undefined) await checkFileUnchanged(path, file.identity);
     });
     const known = new Set(pinned);
-    const added = (await expandPaths(input.path, FOLDER_PATTERN)).find((path) => !known.has(path));
+    const added = (await expandPaths(input.path ?? [], FOLDER_PATTERN)).find((path) => !known.has(path));
     if (added !== undefined) {
       throw new Failure('SOURCE_CHANGED', `${added} was not there when the job pinned its input.`, {
         place: { file: added },
@@ -71,11 +71,15 @@ export const parquetSource: Source = {
     }
   },
 
-  columnNames: (input) => firstFileColumns(input.path, FOLDER_PATTERN, parquetColumnNames),
+  columnNames: (input) => firstFileColumns(input.path ?? [], FOLDER_PATTERN, parquetColumnNames),
 
   async sizeBytes(input) {
     try {
-      const sizes = await mapParallel(await expandPaths(input.path, FOLDER_PATTERN), PARALLEL_FILES, sizeOf);
+      const sizes = await mapParallel(
+        await expandPaths(input.path ?? [], FOLDER_PATTERN),
+        PARALLEL_FILES,
+        sizeOf,
+      );
       return sizes.reduce((sum, bytes) => sum + bytes, 0);
     } catch {
       return 0;

@@ -20,7 +20,7 @@ export function textSource(format: TextFormat): Source {
     folderPattern: format.folderPattern,
 
     async pin(input, context) {
-      const paths = await expandPaths(input.path, format.folderPattern);
+      const paths = await expandPaths(input.path ?? [], format.folderPattern);
       return await materialise(paths, input, format, context);
     },
 
@@ -28,7 +28,9 @@ export function textSource(format: TextFormat): Source {
       const originals = originalsOf(snapshot);
       await mapParallel(originals, PARALLEL_FILES, checkOriginal);
       const known = new Set(originals.map(({ path }) => path));
-      const added = (await expandPaths(input.path, format.folderPattern)).find((path) => !known.has(path));
+      const added = (await expandPaths(input.path ?? [], format.folderPattern)).find(
+        (path) => !known.has(path),
+      );
       if (added === undefined) return;
       throw new Failure('SOURCE_CHANGED', `${added} was not there when the job pinned its input.`, {
         place: { file: added },
@@ -36,11 +38,11 @@ export function textSource(format: TextFormat): Source {
     },
 
     columnNames: (input) =>
-      firstFileColumns(input.path, format.folderPattern, (path) => headerNames(path, input, format)),
+      firstFileColumns(input.path ?? [], format.folderPattern, (path) => headerNames(path, input, format)),
 
     async sizeBytes(input) {
       try {
-        const paths = await expandPaths(input.path, format.folderPattern);
+        const paths = await expandPaths(input.path ?? [], format.folderPattern);
         const sizes = await mapParallel(paths, PARALLEL_FILES, async (path) => (await stat(path)).size);
         return sizes.reduce((sum, bytes) => sum + bytes, 0);
       } catch {

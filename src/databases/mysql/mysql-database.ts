@@ -1,0 +1,6 @@
+import { Failure } from '../../core/errors.ts';
+import type { ServerConnection } from '../../spec/connections.ts';
+import type { Database } from '../database.ts';
+export function mysqlDatabase(name: string, _spec: ServerConnection): Database {
+  throw new Failure('DRIVER_MISSING', name);
+}
