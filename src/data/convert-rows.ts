@@ -162,12 +162,12 @@ function strictSql(request: ConvertRequest): string {
 
 function lenientSql(request: ConvertRequest): string {
   const { from, columns, firstRow } = request;
-  const made = columns.map(({ type, from: field, sql, problem }, at) => {
+  const made = columns.map(({ type, from: field, sql, problem, name }, at) => {
     const raw = quoteName(field);
-    const value = `TRY_CAST(TRY(${sql === undefined ? raw : insert(sql, raw)}) AS ${type})`;
+    const value = `TRY(CAST(${sql === undefined ? raw : insert(sql, raw)} AS ${type}))`;
     const unfit =
       problem === undefined
-        ? `CASE WHEN ${raw} IS NOT NULL AND v${at} IS NULL THEN 'has ' || ${shownValue(raw)} || ${quoteText(` in ${field}, which is no ${type}`)} END`
+        ? `CASE WHEN ${raw} IS NOT NULL AND v${at} IS NULL THEN 'has ' || ${shownValue(raw)} || ${quoteText(` in ${name}, which is no ${type}`)} END`
         : insert(problem, raw);
     return { value: `${value} AS v${at}`, unfit };
   });

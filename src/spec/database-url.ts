@@ -27,6 +27,9 @@ const MODES: ReadonlyMap<string, boolean> = new Map([
   ['verify_identity', true],
 ]);
 
+const NO_HOST = /^([a-z]+:\/\/[^/@?#]*@)\//i;
+const SOCKET_HOST = 'socket.invalid';
+
 /**
  * Reads `postgres://user@host:port/database?sslmode=require` or `mysql://...`; a string: what is wrong with it, as the end of a
  * sentence, without repeating any part of it: there may be a password in it.
@@ -35,7 +38,8 @@ export function readDatabaseUrl(kind: 'postgres' | 'mysql', text: string): Datab
   const [scheme] = SCHEMES[kind];
   let url: URL;
   try {
-    url = new URL(text);
+    // A URL with a user has to have a host; who goes through a socket writes none.
+    url = new URL(text.replace(NO_HOST, `$1${SOCKET_HOST}/`));
   } catch {
     return `is no URL such as ${scheme}//user@host/database`;
   }
@@ -58,9 +62,10 @@ export function readDatabaseUrl(kind: 'postgres' | 'mysql', text: string): Datab
   const socket = url.searchParams.get(SOCKET[kind]);
   if (socket !== null && !socket.startsWith('/'))
     return `has a parameter ${SOCKET[kind]} that is no absolute path`;
-  if (socket === null && url.hostname === '') return `names no host; ${scheme}//user@host/database`;
+  const host = url.hostname === SOCKET_HOST ? '' : url.hostname.replace(/^\[(.*)\]$/, '$1');
+  if (socket === null && host === '') return `names no host; ${scheme}//user@host/database`;
   return {
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    host,
     ...(socket === null ? {} : { socket }),
     port: url.port === '' ? PORTS[kind] : Number(url.port),
     user,
