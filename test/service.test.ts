@@ -1,4 +1,14 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { get } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { EventView, JobStatus } from '../src/core/wire.ts';
@@ -290,7 +300,7 @@ test('each setting has its effect', async () => {
       .ended,
   ).toMatchObject({
     code: 0,
-    stdout: expect.stringMatching(/max_input_rows\s+100\s+rows\s+server\.yaml\n[^]*/),
+    stdout: expect.stringMatching(/max_input_rows\s+100\s+rows\s+server\.yaml\n/),
   });
 });
 
@@ -322,4 +332,107 @@ test('a key that is revoked is good for nothing from that moment on, and one tha
   const listed = (await cli('list')).stdout;
   expect(listed).toContain('fraud');
   expect(listed).not.toContain(made.key);
+});
+
+test('a folder that is changed for a link out of the tenant’s, after the submission, fails the job: nothing is scored, nothing published', async () => {
+  const { folder } = shop.bench('links');
+  mkdirSync(join(folder, 'mine/day'), { recursive: true });
+  copyFileSync(join(shop.home, 'in.parquet'), join(folder, 'mine/day/in.parquet'));
+  writeFileSync(join(folder, 'mine/m.onnx'), identityModel());
+  const server = await serve(folder, ['--storage-roots', 'default=mine', '--max-concurrent-jobs', '1']);
+  const job = (name: string) => ({
+    ...spec(name),
+    input: { source: 'parquet', path: 'day/*.parquet', key: 'id', features: ['x'] },
+  });
+  const first = await server.ask('POST', JOBS, job('before'));
+  const waiting = await server.ask('POST', JOBS, job('after'));
+  expect(waiting.status, waiting.text).toBe(201);
+  renameSync(join(folder, 'mine/day'), join(folder, 'mine/yesterday'));
+  symlinkSync(shop.home, join(folder, 'mine/day'));
+  await server.ask('POST', `${JOBS}/${first.body.job_id}/cancel`, {});
+  expect(await ended(server, waiting.body.job_id as string)).toMatchObject({
+    status: 'failed',
+    counts: { read: 0 },
+    error: { code: 'PATH_FORBIDDEN' },
+  });
+});
+
+test('with max_concurrent_jobs 1 the second job of a tenant waits for the first', async () => {
+  const { folder } = shop.bench('one-at-a-time');
+  const server = await serve(folder, ['--max-concurrent-jobs', '1']);
+  const ids: string[] = [];
+  for (const name of ['a', 'b', 'c'])
+    ids.push((await server.ask('POST', JOBS, spec(`one-${name}`))).body.job_id as string);
+  const jobs = await Promise.all(ids.map((id) => ended(server, id)));
+  const spans = await Promise.all(
+    ids.map(async (id) => {
+      const times = (await events(server, id)).map(({ type, at }) => [type, Date.parse(at)] as const);
+      const of = new Map(times);
+      return { from: of.get('job.preparing') ?? 0, to: of.get('job.completed') ?? 0 };
+    }),
+  );
+  expect(jobs.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
+  for (const [at, { from }] of spans.entries())
+    if (at > 0) expect(from).toBeGreaterThanOrEqual(spans[at - 1]?.to ?? Number.POSITIVE_INFINITY);
+});
+
+test('with certificate and key it speaks TLS only, to others and to its own workers alike; one that is broken keeps it from starting', async () => {
+  const { folder } = shop.bench('tls');
+  const tls = ['--tls-cert', 'cert.pem', '--tls-key', 'key.pem'];
+  execFileSync(
+    'openssl',
+    'req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem'.split(
+      ' ',
+    ),
+    { cwd: folder, stdio: 'ignore' },
+  );
+  const server = await serve(folder, tls);
+  expect(server.url).toMatch(/^https:/);
+  const ca = readFileSync(join(folder, 'cert.pem'));
+  const strict = await new Promise<string | string[] | undefined>((resolve, reject) => {
+    get(`${server.url}/healthz`, { ca }, (response) => {
+      response.resume();
+      resolve(response.headers['strict-transport-security']);
+    }).once('error', reject);
+  });
+  expect(strict).toContain('max-age');
+  await expect(fetch(`${server.url.replace('https', 'http')}/healthz`)).rejects.toThrow();
+  // A job of the command line in this folder runs in the server, by the server's own door.
+  const run = await startCli(
+    [
+      'run',
+      '--json',
+      '--model',
+      join(shop.home, 'm.onnx'),
+      '--input',
+      join(shop.home, 'in.parquet'),
+      '--key',
+      'id',
+      '--features',
+      'x',
+      '--output',
+      'out',
+      '--error-budget',
+      '1%',
+    ],
+    folder,
+  ).ended;
+  expect(run.events.at(-1)).toMatchObject({ event: 'completed', peak_memory_bytes: null });
+  await server.stop('SIGTERM');
+  writeFileSync(join(folder, 'cert.pem'), 'no certificate');
+  const broken = await startCli(['serve', '--port', '0', ...tls], folder).ended;
+  expect(broken.stderr).toMatch(/^SETTING_INVALID: .*\n {2}.*\n$/);
+});
+
+test('an upload beyond max_model_mb is refused, and leaves nothing behind', async () => {
+  const { folder } = shop.bench('large-model');
+  const server = await serve(folder, ['--max-model-mb', '1']);
+  const form = new FormData();
+  form.append('model', new Blob([new Uint8Array(2 ** 20 + 1)]), 'm.onnx');
+  expect(await server.ask('POST', '/api/v1/models/big/upload', form)).toMatchObject({
+    status: 413,
+    body: { code: 'BODY_TOO_LARGE' },
+  });
+  const left = execFileSync('find', ['.batchwright/workspace', '-name', 'm.onnx'], { cwd: folder });
+  expect(left.toString()).toBe('');
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { Failure } from '../core/errors.ts';
 import type { ServerSettings } from '../spec/server-settings.ts';
 import { openEmbeddedManager } from './embedded-manager.ts';
@@ -14,6 +15,7 @@ export async function runServer(settings: ServerSettings, output: Output): Promi
     settings.tls_cert === null || settings.tls_key === null
       ? null
       : { cert: readPem(settings.tls_cert, 'tls_cert'), key: readPem(settings.tls_key, 'tls_key') };
+  if (tls !== null) requireCertificate(tls);
   const folder = openStateFolder(settings.state);
   const interrupts = watchInterrupts(output);
   const server = await openEmbeddedManager(folder, { work: true, service: { settings, tls } });
@@ -47,6 +49,18 @@ async function handOver(key: string, folder: StateFolder, output: Output): Promi
   await rename(`${file}.new`, file);
   output.event('admin-key', { file });
   output.note(`The key of the administrator is in ${file}; put it away and remove the file.`);
+}
+
+function requireCertificate(tls: { readonly cert: Buffer; readonly key: Buffer }): void {
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    throw new Failure(
+      'SETTING_INVALID',
+      `tls_cert and tls_key are no certificate with its key: ${(error as Error).message}.`,
+      { next: 'Give PEM files that belong together.', cause: error },
+    );
+  }
 }
 
 function readPem(path: string, setting: string): Buffer {
