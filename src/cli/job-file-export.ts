@@ -9,7 +9,7 @@ import type { JobFiles, ServedFile, TableFormat } from '../manager/job-files.ts'
 import { workspaceOf } from '../manager/layout.ts';
 import type { ManagerSettings } from '../manager/manager-deps.ts';
 import type { Storage } from '../storage/storage.ts';
-import type { ExportMessage, ExportRequest } from './commands/export.ts';
+import { type ExportMessage, type ExportRequest, exportRequestText } from './commands/export.ts';
 import { rejectsOf, resultOf } from './job-files.ts';
 import { rejectSource } from './reject-source.ts';
 
@@ -80,7 +80,7 @@ function served(path: string): ServedFile {
 function exportInProcess(request: ExportRequest, { program, scratch }: JobFilesDeps): Promise<void> {
   mkdirSync(dirname(request.to), { recursive: true });
   const requestFile = `${request.to}.request.json`;
-  writeFileSync(requestFile, JSON.stringify(request));
+  writeFileSync(requestFile, exportRequestText(request));
   const { process: child } = spawnChild(program, ['export', '--request', requestFile, '--storage', '/'], {
     token: '',
     logFile: join(scratch, 'export.log'),

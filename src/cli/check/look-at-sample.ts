@@ -131,7 +131,10 @@ function judgeRejects(
   refuse(
     new Failure('ERROR_BUDGET_EXCEEDED', `${seen}; config.error_budget allows ${allowed}.`, {
       place: { field: 'config.error_budget' },
-      next: `Repair the rows, or allow for them, as with --error-budget ${percentage(expected / Math.max(1, rows))}.`,
+      next:
+        expected > rows / 2
+          ? 'Most rows would be lost: correct what the codes say, in the rows or in how they are read.'
+          : `Repair the rows, or allow for them, as with --error-budget ${percentage(expected / Math.max(1, rows))}.`,
     }),
   );
 }

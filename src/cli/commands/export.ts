@@ -12,6 +12,20 @@ export interface ExportRequest {
   readonly to: string;
 }
 
+/** Types by name are a Map, of which JSON alone would keep nothing. */
+export function exportRequestText(request: ExportRequest): string {
+  return JSON.stringify(request, (_key, value) => (value instanceof Map ? { entries: [...value] } : value));
+}
+
+function readExportRequest(text: string): ExportRequest {
+  const { sources, ...request } = JSON.parse(text);
+  const typed = sources.map(({ stored, ...source }: { stored: { entries?: [string, string][] } }) => ({
+    ...source,
+    stored: Array.isArray(stored) ? stored : new Map(stored.entries),
+  }));
+  return { ...request, sources: typed };
+}
+
 export type ExportMessage =
   | { readonly type: 'done' }
   | { readonly type: 'refused'; readonly failure: FailureReport };
@@ -19,7 +33,7 @@ export type ExportMessage =
 /** An exporting process: makes one file of the rows of a job, beside the server, which loads no engine for it. */
 export async function exportCommand(requestFile: string): Promise<number> {
   endWithParent();
-  const { sources, format, to } = JSON.parse(readFileSync(requestFile, 'utf8')) as ExportRequest;
+  const { sources, format, to } = readExportRequest(readFileSync(requestFile, 'utf8'));
   const partial = `${to}.${process.pid}.partial`;
   try {
     await using table = await openTable({
