@@ -86,7 +86,7 @@ input:
     SELECT i.id, n.name, 12 AS tenure, 70.5 AS monthly_charges, 800 AS total_charges, 1 AS support_calls,
       12 AS contract_months, 0 AS paperless_billing FROM input i JOIN names n USING (id) ORDER BY i.id
   features: [${FEATURES}]
-output: { destination: csv, path: side, include: [name] }
+output: { destination: parquet, path: side, include: [name] }
 `,
   );
   const { code, stdout, stderr } = await runCli(['run', 'side.yaml'], folder);

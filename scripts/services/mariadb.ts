@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import mysql from 'mysql2/promise';
+import { endingWithUs } from './ending-with-us.ts';
 import { freePort } from './free-port.ts';
 
 const run = promisify(execFile);
@@ -37,10 +38,12 @@ export async function startMariadb(): Promise<MariadbServer | string> {
     ...asRoot,
   ]);
   const port = await freePort();
+  const [program = '', ...args] = [...endingWithUs('TERM'), binary];
   const child = spawn(
-    'setpriv',
+    program,
     [
-      ...['--pdeathsig', 'TERM', binary, '--no-defaults', `--datadir=${data}`, `--socket=${socket}`],
+      ...args,
+      ...['--no-defaults', `--datadir=${data}`, `--socket=${socket}`],
       ...[`--port=${port}`, '--bind-address=127.0.0.1', '--innodb-flush-log-at-trx-commit=0'],
       ...asRoot,
     ],

