@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type EmbeddedManager, openEmbeddedManager } from '../src/cli/embedded-manager.ts';
 import { openStateFolder } from '../src/cli/state-folder.ts';
 import type { FleetRequest } from '../src/compute/compute.ts';
+import { problem } from '../src/http/answers.ts';
 import { apiRoutes, type ServerDeps } from '../src/http/server.ts';
 import { resolveServerSettings } from '../src/spec/server-settings.ts';
 import { identityModel } from './onnx-builder.ts';
@@ -162,6 +163,11 @@ describe.each(ROUTES)('$id', (route) => {
               : own;
     const answer = await ask(caller, route.method, pathTo(route.path), body);
     expect({ status: answer.status, text: answer.text.slice(0, 300) }).toMatchObject({ status: expected });
+    const { schema, types } = route.answers[answer.status] ?? {};
+    if (schema !== undefined && types === undefined)
+      expect(schema.safeParse(answer.body).error).toBeUndefined();
+    if (expected >= 400) expect(problem.safeParse(answer.body).error).toBeUndefined();
+    if (expected < 400) expect(Object.keys(route.answers)).toContain(String(answer.status));
     if (expected >= 400) expect(answer.body).toMatchObject({ status: expected, code: expect.any(String) });
   });
 

@@ -12,6 +12,7 @@ import { get } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { EventView, JobStatus } from '../src/core/wire.ts';
+import { event, jobDetail, jobStatus, shardList } from '../src/http/answers.ts';
 import { identityModel } from './onnx-builder.ts';
 import { type RunningCli, startCli } from './support/cli.ts';
 import { sql } from './support/parquet.ts';
@@ -163,6 +164,17 @@ test('a job from submission to rows: key in a file of its owner, progress, resul
   expect((await server.ask('GET', `${JOBS}/${jobId}/logs`)).text).toContain('task begins');
   const shards = (await server.ask('GET', `${JOBS}/${jobId}/shards?limit=1`)).body;
   expect(shards.shards).toMatchObject([{ shard: 0, first_row: 0, state: 'accepted' }]);
+
+  // What is answered is what the OpenAPI document says.
+  for (const [schema, path] of [
+    [jobStatus, ''],
+    [jobDetail, '/detail'],
+    [shardList, '/shards'],
+  ] as const) {
+    const { body } = await server.ask('GET', `${JOBS}/${jobId}${path}`);
+    expect(schema.safeParse(body).error, path).toBeUndefined();
+  }
+  for (const each of await events(server, jobId)) expect(event.safeParse(each).error).toBeUndefined();
 
   // The next one is estimated by what this one took.
   const next = await server.ask('POST', JOBS, spec('next'));

@@ -11,6 +11,7 @@ import { jobsCommand } from './commands/jobs.ts';
 import { keyCommand } from './commands/key.ts';
 import { modelCommand } from './commands/model.ts';
 import { rejectsCommand } from './commands/rejects.ts';
+import { remoteCommands } from './commands/remote.ts';
 import { resultsCommand } from './commands/results.ts';
 import { resumeCommand } from './commands/resume.ts';
 import { retryCommand } from './commands/retry.ts';
@@ -78,7 +79,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[
   ['Results:', [resultsCommand(), rejectsCommand(), verifyCommand()]],
   ['Models:', [modelCommand()]],
   ['Databases:', [connectionCommand()]],
-  ['Server:', [serveCommand(), keyCommand()]],
+  ['Server:', [serveCommand(), keyCommand(), ...remoteCommands()]],
   ['Help:', [explainCommand(), completionCommand(program)]],
   ['Other machines:', [workerCommand()]],
 ];

@@ -69,6 +69,10 @@ export const ENVIRONMENT_SECTION: HelpSection = {
     ['NO_COLOR', 'set to anything: no colour'],
     ['FORCE_COLOR', 'colour also without a terminal; 0: none'],
     ['XDG_CONFIG_HOME', 'where your signing key is kept, in batchwright/; default ~/.config'],
+    [
+      'BATCHWRIGHT_API_KEY',
+      'what commands with --server show it; else a line `<url> <key>` in batchwright/credentials',
+    ],
     ['BATCHWRIGHT_TOKEN', 'what a worker started by hand shows its manager'],
     ['BATCHWRIGHT_CONFIG', 'the configuration file: connections; --config comes first'],
     ['BATCH_MAX_INPUT_ROWS', 'most rows that a job may read from a database; default: any number'],

@@ -9,6 +9,8 @@ export interface SubmitOptions {
   readonly fresh: boolean;
   /** Publish into a folder that Batchwright did not write. */
   readonly adopt: boolean;
+  /** As `requestId`, and remembered by the server for a week. */
+  readonly idempotencyKey?: string;
 }
 
 /** Looking at jobs, and ending them. */
@@ -44,8 +46,10 @@ export function createBatchClient(options: TransportOptions): BatchClient {
   const call = createTransport(options);
   const base = '/api/v1/inference/batch';
   return {
-    submit: (spec, { requestId, fresh, adopt }) =>
-      call('POST', `${base}?request_id=${requestId}&fresh=${fresh}&adopt=${adopt}`, spec),
+    submit: (spec, { requestId, fresh, adopt, idempotencyKey }) =>
+      call('POST', `${base}?request_id=${requestId}&fresh=${fresh}&adopt=${adopt}`, spec, {
+        ...(idempotencyKey === undefined ? {} : { headers: { 'idempotency-key': idempotencyKey } }),
+      }),
     status: (jobId) => call('GET', `${base}/${encodeURIComponent(jobId)}`),
     list: async (filter) => (await call<{ jobs: JobStatus[] }>('GET', `${base}?${listQuery(filter)}`)).jobs,
     detail: (jobId) => call('GET', `${base}/${encodeURIComponent(jobId)}/detail`),

@@ -20,13 +20,17 @@ export type Call = <Answer>(
   method: 'GET' | 'POST',
   path: string,
   body?: unknown,
-  limits?: { readonly timeoutMs: number; readonly attempts: number },
+  limits?: {
+    readonly timeoutMs?: number;
+    readonly attempts?: number;
+    readonly headers?: Readonly<Record<string, string>>;
+  },
 ) => Promise<Answer>;
 
 export function createTransport(options: TransportOptions): Call {
   const { managerUrl, token } = options;
   return async (method, path, body, limits) => {
-    const { timeoutMs = 30_000, attempts = 8 } = limits ?? options;
+    const { timeoutMs = 30_000, attempts = 8 } = { ...options, ...limits };
     let cause: unknown;
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       if (attempt > 0) await options.sleep(Math.min(3_000, 100 * 2 ** (attempt - 1)));
@@ -36,6 +40,7 @@ export function createTransport(options: TransportOptions): Call {
         method,
         headers: {
           authorization: `Bearer ${token}`,
+          ...limits?.headers,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -63,7 +68,8 @@ export function createTransport(options: TransportOptions): Call {
   };
 }
 
-function failureOf(text: string, status: number): Failure {
+/** The failure that an answer which is none of success tells of. */
+export function failureOf(text: string, status: number): Failure {
   try {
     const problem = JSON.parse(text) as Partial<FailureReport> & { detail?: string };
     if (typeof problem.code === 'string' && isErrorCode(problem.code)) {

@@ -17,7 +17,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
     paths[each.path] = operations;
     operations[each.method.toLowerCase()] = operation(each);
   }
-  return {
+  return withComponents({
     openapi: '3.1.0',
     info: {
       title: 'Batchwright',
@@ -30,7 +30,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
     components: {
       securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An API key, `bw_...`.' } },
     },
-  };
+  });
 }
 
 function operation(route: Route): Json {
@@ -104,6 +104,25 @@ function contentOf(schema: z.ZodType | undefined, types: readonly string[] | und
   if (types !== undefined) return { content: Object.fromEntries(types.map((type) => [type, {}])) };
   if (schema === undefined) return {};
   return { content: { 'application/json': { schema: jsonSchema(schema, 'output') } } };
+}
+
+/** In the document, shared parts stand among the components. */
+function withComponents(document: Json): OpenApiDocument {
+  const schemas: Record<string, unknown> = {};
+  const lift = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(lift);
+    if (typeof value !== 'object' || value === null) return value;
+    const { $defs = {}, ...rest } = value as { $defs?: Json };
+    for (const [name, schema] of Object.entries($defs)) schemas[name] = lift(schema);
+    return Object.fromEntries(
+      Object.entries(rest).map(([key, member]) => [
+        key,
+        key === '$ref' ? String(member).replace('#/$defs/', '#/components/schemas/') : lift(member),
+      ]),
+    );
+  };
+  const lifted = lift(document) as OpenApiDocument;
+  return { ...lifted, components: { ...(lifted.components as Json), schemas } };
 }
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {

@@ -1,16 +1,19 @@
 import { Command, Option } from 'commander';
 import { isErrorCode } from '../../core/error-codes.ts';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
+import { downloadRows } from '../download-rows.ts';
 import { exportRows, type RowsWish, rowOptions } from '../export-rows.ts';
 import { findResult, RESULT_ARGUMENT } from '../find-result.ts';
 import { examples, withHelp } from '../help.ts';
 import { type JobRejects, rejectsOf } from '../job-files.ts';
 import type { Output } from '../output.ts';
 import { ADDED, codeColumn, rejectSource } from '../reject-source.ts';
+import { serverOption } from '../remote-server.ts';
 import { unknownCode } from './explain.ts';
 
 interface RejectsOptions extends StateOptions, RowsWish {
   readonly code?: string;
+  readonly server?: string;
 }
 
 export function rejectsCommand(): Command {
@@ -21,7 +24,7 @@ export function rejectsCommand(): Command {
     )
     .argument('[job|folder]', RESULT_ARGUMENT, 'latest')
     .addOption(new Option('--code <code>', 'only those with this code'));
-  for (const option of [...rowOptions(), stateOption()]) command.addOption(option);
+  for (const option of [...rowOptions(), stateOption(), serverOption()]) command.addOption(option);
   return withHelp(
     withCommonOptions(command),
     examples(
@@ -34,6 +37,7 @@ export function rejectsCommand(): Command {
 }
 
 async function rejects(wanted: string, options: RejectsOptions, output: Output): Promise<number> {
+  if (options.server !== undefined) return downloadRows(wanted, 'rejects', options.server, options, output);
   const code = options.code?.toUpperCase().replaceAll('-', '_');
   if (code !== undefined && !isErrorCode(code)) throw unknownCode(options.code ?? '');
   const found = await findResult(wanted, options.state);

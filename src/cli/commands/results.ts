@@ -1,13 +1,16 @@
 import { Command, Option } from 'commander';
 import { finish, type StateOptions, stateOption, withCommonOptions } from '../common-options.ts';
+import { downloadRows } from '../download-rows.ts';
 import { exportRows, type RowsWish, rowOptions } from '../export-rows.ts';
 import { findResult, RESULT_ARGUMENT } from '../find-result.ts';
 import { examples, withHelp } from '../help.ts';
 import { resultOf } from '../job-files.ts';
 import type { Output } from '../output.ts';
+import { serverOption } from '../remote-server.ts';
 
 interface ResultsOptions extends StateOptions, RowsWish {
   readonly where?: string;
+  readonly server?: string;
 }
 
 export function resultsCommand(): Command {
@@ -18,7 +21,7 @@ export function resultsCommand(): Command {
     )
     .argument('[job|folder]', RESULT_ARGUMENT, 'latest')
     .addOption(new Option('--where <condition>', 'only rows for which this is true'));
-  for (const option of [...rowOptions(), stateOption()]) command.addOption(option);
+  for (const option of [...rowOptions(), stateOption(), serverOption()]) command.addOption(option);
   return withHelp(
     withCommonOptions(command),
     examples(
@@ -32,6 +35,7 @@ export function resultsCommand(): Command {
 }
 
 async function results(wanted: string, options: ResultsOptions, output: Output): Promise<number> {
+  if (options.server !== undefined) return downloadRows(wanted, 'results', options.server, options, output);
   const found = await findResult(wanted, options.state);
   const published = found.kind === 'folder' ? found.results : [resultOf(found.detail)];
   for (const { jobId, files } of published) output.detail(`${jobId}: ${files.length} files`);

@@ -15,12 +15,14 @@ import { followJob } from '../follow-job.ts';
 import { examples, withHelp } from '../help.ts';
 import type { Output } from '../output.ts';
 import { collect } from '../parse-options.ts';
+import { remoteServer, serverOption } from '../remote-server.ts';
 
 interface RetryOptions extends StateOptions {
   readonly mode?: RetryMode;
   readonly repaired: readonly string[];
   readonly errorBudget?: string;
   readonly config?: string;
+  readonly server?: string;
 }
 
 export function retryCommand(): Command {
@@ -51,7 +53,8 @@ export function retryCommand(): Command {
       ),
     )
     .addOption(configOption())
-    .addOption(stateOption());
+    .addOption(stateOption())
+    .addOption(serverOption());
   return withHelp(
     withCommonOptions(command),
     examples(
@@ -60,14 +63,18 @@ export function retryCommand(): Command {
       ['Everything again', 'batchwright retry job-3f2a --mode complete'],
     ),
   ).action((job: string, options: RetryOptions) =>
-    finish(options, (output) =>
-      followJob(
-        options.state,
-        (client) => retry(client, job, options, output),
-        output,
-        findConfigFile(options.config),
-      ),
-    ),
+    finish(options, async (output) => {
+      if (options.server === undefined)
+        return followJob(
+          options.state,
+          (client) => retry(client, job, options, output),
+          output,
+          findConfigFile(options.config),
+        );
+      const { watchRemote } = await import('../watch-remote.ts');
+      const server = remoteServer(options.server);
+      return watchRemote(server, await retry(server.client, job, options, output), output);
+    }),
   );
 }
 
