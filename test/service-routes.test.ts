@@ -57,6 +57,10 @@ beforeAll(async () => {
   const revoked = await key('a', 'admin');
   await manager.keys.revoke({ tenant: 'a', prefix: revoked.prefix, by: 'test' });
   tokens['revoked key'] = revoked.key;
+  const [good, other] = [await key('a', 'admin'), await key('a', 'admin')];
+  tokens['another secret'] = good.key.slice(0, -43) + other.key.slice(-43);
+  await manager.keys.rotate({ tenant: 'a', prefix: other.prefix, overlapHours: 0, by: 'test' });
+  tokens['expired key'] = other.key;
   const submitted = await ask('admin', 'POST', '/api/v1/inference/batch', job());
   expect(submitted.status, submitted.text).toBe(201);
   jobId = submitted.body.job_id as string;
@@ -126,6 +130,8 @@ const CALLERS = [
   'no key',
   'malformed key',
   'revoked key',
+  'another secret',
+  'expired key',
   'worker token',
   'other tenant',
   'reader',
@@ -183,12 +189,14 @@ describe.each(ROUTES)('$id', (route) => {
       ['a number that is none', '{"a":1e999,"timeout":1e-999}', [400]],
       ['an unknown field', '{"no_such_field":1}', [400]],
       ['three megabytes', `"${many(3 * 2 ** 20)}"`, [413]],
-    ])('%s as a body is refused, and nothing else happens', async (_, raw, statuses) => {
+    ])('%s as a body is refused, and nothing else happens', async (what, raw, statuses) => {
       if (route.method === 'GET') return;
       const answer = await ask('admin', route.method, pathTo(route.path), undefined, raw);
       const allowed = route.localOnly ? [403] : statuses;
       expect(allowed, answer.text.slice(0, 300)).toContain(answer.status);
       expect(answer.body.code).toEqual(expect.any(String));
+      if (what === 'a key twice' && !route.localOnly)
+        expect(answer.body).toMatchObject({ detail: expect.stringContaining('twice'), pointer: '/a' });
       expect(answer.text).not.toMatch(/node_modules|\.ts:\d+|\n\s+at /);
     });
 
