@@ -11,7 +11,7 @@ import { fileFormat, parseRowCount, parseRowFile } from './parse-options.ts';
 import { formatTable, type TableColumn } from './table.ts';
 
 /** How rows are shown or exported. */
-type RowFormat = 'table' | LineFormat;
+export type RowFormat = 'table' | LineFormat;
 const ROW_FORMATS: readonly RowFormat[] = ['table', 'csv', 'jsonl'];
 
 export interface RowsWish {

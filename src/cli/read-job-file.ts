@@ -7,7 +7,7 @@ import type { JobFile } from '../spec/spec-from-flags.ts';
 import { didYouMean } from '../storage/similar-file.ts';
 
 /** Fails with USAGE when the file cannot be read. */
-function readJobFile(path: string): JobFile {
+export function readJobFile(path: string): JobFile {
   try {
     return { text: readFileSync(path, 'utf8'), name: path, folder: dirname(resolve(path)) };
   } catch (error) {
