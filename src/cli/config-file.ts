@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Failure } from '../core/errors.ts';
 import type { Database } from '../databases/database.ts';
 import type { DatabaseSettings } from '../databases/open-database.ts';
@@ -11,35 +11,10 @@ import {
   secretVariables,
 } from '../spec/connections.ts';
 import type { InputSpec } from '../spec/job-spec.ts';
-import { didYouMean } from '../storage/similar-file.ts';
+import { CONFIG_VARIABLE } from './find-config-file.ts';
 
-export const CONFIG_FILE = 'batchwright.yaml';
-/** Names the configuration file; processes that we start get it so, too. */
-export const CONFIG_VARIABLE = 'BATCHWRIGHT_CONFIG';
 /** Most rows that a job may read from a database. */
-export const MAX_ROWS_VARIABLE = 'BATCH_MAX_INPUT_ROWS';
-
-/**
- * The configuration file: the one that is named by `--config`, else by `BATCHWRIGHT_CONFIG`; else `batchwright.yaml` beside the job file, or
- * in the working folder; null: there is none. Absolute. Fails with CONFIG_INVALID if the one that is named is not there.
- */
-export function findConfigFile(flag: string | undefined, jobFile?: string): string | null {
-  const named = flag ?? process.env[CONFIG_VARIABLE];
-  if (named !== undefined && named !== '') {
-    if (existsSync(named)) return resolve(named);
-    throw new Failure(
-      'CONFIG_INVALID',
-      `The configuration file ${named} does not exist${didYouMean(named) || '.'}`,
-      {
-        place: { file: named },
-        next:
-          flag === undefined ? `Correct the environment variable ${CONFIG_VARIABLE}.` : 'Correct --config.',
-      },
-    );
-  }
-  const folders = [...(jobFile === undefined ? [] : [dirname(resolve(jobFile))]), process.cwd()];
-  return folders.map((folder) => resolve(folder, CONFIG_FILE)).find((path) => existsSync(path)) ?? null;
-}
+const MAX_ROWS_VARIABLE = 'BATCH_MAX_INPUT_ROWS';
 
 /** Fails with CONFIG_INVALID. */
 export function readConfiguration(path: string | null): Configuration {

@@ -9,7 +9,7 @@ import {
   stateOption,
   withCommonOptions,
 } from '../common-options.ts';
-import { findConfigFile } from '../config-file.ts';
+import { findConfigFile } from '../find-config-file.ts';
 import { examples, withHelp } from '../help.ts';
 import { INTERRUPTED } from '../interrupts.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';

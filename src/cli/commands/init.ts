@@ -14,7 +14,7 @@ import {
   stateOption,
   withCommonOptions,
 } from '../common-options.ts';
-import { databaseAccess, findConfigFile } from '../config-file.ts';
+import { findConfigFile } from '../find-config-file.ts';
 import { examples, withHelp } from '../help.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
 import type { Output } from '../output.ts';
@@ -131,6 +131,7 @@ async function look(spec: JobSpec, state: string, config: string | null) {
       import('../embedded-manager.ts'),
       import('../scratch-folder.ts'),
     ]);
+  const { databaseAccess } = await import('../config-file.ts');
   const { lookAtInput } = await import('../check/look-at-input.ts');
   const { lookAtModel } = await import('../check/look-at-model.ts');
   const { openStateCopy } = await import('../check/state-copy.ts');

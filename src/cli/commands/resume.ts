@@ -9,8 +9,8 @@ import {
   stateOption,
   withCommonOptions,
 } from '../common-options.ts';
-import { findConfigFile } from '../config-file.ts';
 import { look } from '../connect.ts';
+import { findConfigFile } from '../find-config-file.ts';
 import { findJob, JOB_ARGUMENT } from '../find-job.ts';
 import { followJob } from '../follow-job.ts';
 import { counted } from '../format.ts';

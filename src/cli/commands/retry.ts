@@ -9,7 +9,7 @@ import {
   stateOption,
   withCommonOptions,
 } from '../common-options.ts';
-import { findConfigFile } from '../config-file.ts';
+import { findConfigFile } from '../find-config-file.ts';
 import { findJob, JOB_ARGUMENT } from '../find-job.ts';
 import { followJob } from '../follow-job.ts';
 import { examples, withHelp } from '../help.ts';

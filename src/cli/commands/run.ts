@@ -8,7 +8,7 @@ import {
   stateOption,
   withCommonOptions,
 } from '../common-options.ts';
-import { findConfigFile, requireConnections } from '../config-file.ts';
+import { findConfigFile } from '../find-config-file.ts';
 import { followJob } from '../follow-job.ts';
 import { examples, withHelp } from '../help.ts';
 import { BEHAVIOUR, flagValues, jobOptions } from '../job-options.ts';
@@ -76,7 +76,10 @@ async function run(
 ): Promise<number> {
   const spec = await readJob(jobFile, flags);
   const config = findConfigFile(named, jobFile);
-  requireConnections(spec.input, config);
+  if (spec.input.connection !== undefined || spec.input.side_inputs !== undefined) {
+    const { requireConnections } = await import('../config-file.ts');
+    requireConnections(spec.input, config);
+  }
   output.detail(`model      ${spec.model_id}`);
   for (const place of inputPlaces(spec.input)) output.detail(`input      ${place}`);
   output.detail(`output     ${spec.output.path} (mode ${spec.output.mode})`);

@@ -1,5 +1,6 @@
 import type { ConnectionSpec } from '../../../spec/connections.ts';
-import { findConfigFile, readConfiguration } from '../../config-file.ts';
+import { readConfiguration } from '../../config-file.ts';
+import { findConfigFile } from '../../find-config-file.ts';
 import type { Output } from '../../output.ts';
 import { formatTable, type TableColumn } from '../../table.ts';
 import { oneLine } from '../../visible-text.ts';

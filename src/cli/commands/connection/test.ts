@@ -1,5 +1,6 @@
 import { requireConnection } from '../../../spec/connections.ts';
-import { findConfigFile, readConfiguration } from '../../config-file.ts';
+import { readConfiguration } from '../../config-file.ts';
+import { findConfigFile } from '../../find-config-file.ts';
 import { formatDuration } from '../../format.ts';
 import type { Output } from '../../output.ts';
 import { scratchFolder } from '../../scratch-folder.ts';
