@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -388,6 +390,24 @@ describe.skipIf(skipped !== null)(`PostgreSQL${skipped === null ? '' : ` (skippe
       else expect(said).toMatch(refusal);
       expect((await admin.query('SELECT count(*)::int AS n FROM numbers')).rows).toEqual([{ n: 1_000 }]);
     });
+  });
+
+  test('a superuser runs no program and writes nothing, either', async () => {
+    await using mighty = await databaseBench(
+      () => `{ kind: postgres, url: "${url('postgres')}", password: { env: TEST_ADMIN } }`,
+    );
+    const target = join(mighty.folder, 'stolen');
+    for (const query of [
+      `SELECT 1 AS a) TO PROGRAM 'touch ${target}'; COPY (SELECT 1 AS a`,
+      `SELECT 1 AS a) TO '${target}'; COPY (SELECT 1 AS a`,
+      `SELECT 1 AS a) TO PROGRAM 'touch ${target}' --`,
+      `COPY numbers TO PROGRAM 'touch ${target}'`,
+      'DELETE FROM numbers RETURNING id',
+      'SELECT writes() AS a',
+    ])
+      expect(await mighty.refusal({ query })).toMatch(/^QUERY_(FORBIDDEN|INVALID)/);
+    expect(existsSync(target)).toBe(false);
+    expect((await admin.query('SELECT count(*)::int AS n FROM numbers')).rows).toEqual([{ n: 1_000 }]);
   });
 
   test('a query that never ends', async () => {
