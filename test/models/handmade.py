@@ -1,4 +1,4 @@
-"""Graphs as PyTorch and TensorFlow export them, written with onnx.helper: images, sequences, several inputs, all types."""
+"""Graphs like those of deep-learning frameworks, written with onnx.helper: images, sequences, several inputs, all types."""
 
 import numpy as np
 import pyarrow as pa

@@ -13,6 +13,7 @@ import onnxruntime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from exported import exported_models
 from handmade import handmade_models
 from trained import trained_models
 
@@ -68,5 +69,5 @@ def make(case):
     return {key: case[key] for key in ("name", "features", "outputs") if case.get(key) is not None}
 
 
-cases = [make(case) for case in [*trained_models(ROWS), *handmade_models(ROWS)]]
+cases = [make(case) for case in [*trained_models(ROWS), *handmade_models(ROWS), *exported_models(ROWS)]]
 (folder / "cases.json").write_text(json.dumps(cases))
