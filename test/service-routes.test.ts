@@ -275,6 +275,24 @@ test('paths outside of the tenant’s folders are refused wherever they stand', 
   await refused({ ...good, output: { ...good.output, path: 'state/workspace' } }, '/output/path');
 });
 
+test('a database that the machine’s own user may read is nobody’s over HTTP, as input or as side input', async () => {
+  const table = { source: 'table', connection: 'warehouse', table: 'customers', key: 'id', features: ['x'] };
+  const side = {
+    ...job().input,
+    transform: 'SELECT id, x FROM input',
+    side_inputs: { s: { source: 'sql', connection: 'warehouse', query: 'SELECT 1' } },
+  };
+  for (const [input, field] of [
+    [table, 'input.connection'],
+    [side, 'input.side_inputs.s.connection'],
+  ] as const) {
+    const { status, body, text } = await ask('admin', 'POST', '/api/v1/inference/batch', { ...job(), input });
+    expect(status, text).toBeGreaterThanOrEqual(400);
+    expect(status, text).toBeLessThan(500);
+    expect(body).toMatchObject({ code: 'SPEC_NOT_BUILT', place: { field } });
+  }
+});
+
 test('the same Idempotency-Key a hundred times at once is one job; with another body it is refused', async () => {
   const spec = job();
   const send = (body: object) =>

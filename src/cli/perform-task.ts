@@ -19,7 +19,7 @@ import { inputPaths, isPrepared } from '../sources/prepare.ts';
 import type { JobSpec } from '../spec/job-spec.ts';
 import type { Storage } from '../storage/storage.ts';
 import { databaseAccess } from './config-file.ts';
-import { findConfigFile } from './find-config-file.ts';
+import { CONFIG_VARIABLE } from './find-config-file.ts';
 import { localSink } from './local-sink.ts';
 import { scratchFolder } from './scratch-folder.ts';
 import { signedManifest } from './signed-manifest.ts';
@@ -83,8 +83,8 @@ export async function performTask(
             runtime: runtimes.onnx,
             parallelFiles: threads,
             transform: { threads, memoryLimitMb: transformMemoryMb(spec), tempDir: scratch.path },
-            // The configuration comes through the environment, as the secrets that it names do.
-            ...databaseAccess(findConfigFile(undefined), {
+            // Named by the manager, as the secrets of it are: what else lies in the working folder is nobody's to use.
+            ...databaseAccess(process.env[CONFIG_VARIABLE] ?? null, {
               threads,
               memoryLimitMb: MEMORY_MB,
               tempDir: scratch.path,

@@ -56,7 +56,10 @@ export async function submit(request: SubmitRequest, deps: ManagerDeps): Promise
     // What the checks below would say by now is no matter to a request that was answered.
     if (known !== null) return answerOf(sameAnswer(known, idempotency.bodySha256));
   }
-  if (fenced) await deps.fence(tenant, pathsOf(spec, retry?.of));
+  if (fenced) {
+    refuseConnections(spec);
+    await deps.fence(tenant, pathsOf(spec, retry?.of));
+  }
   const identity = jobIdentity(tenant, spec, retry === undefined ? undefined : identityOf(retry.of));
   const jobId = `job-${Buffer.from(random.bytes(10)).toString('hex')}`;
 
@@ -134,6 +137,22 @@ function pathsOf({ model_id, input, output }: JobSpec, retry: RetryOf | undefine
     { path: output.path, field: 'output.path' },
     ...(retry?.repaired ?? []).map(({ path }, at) => ({ path, field: `repaired[${at}]` })),
   ];
+}
+
+/** Connections belong to the machine's own user: a tenant has none yet, and reaches no database by those of others. */
+function refuseConnections({ input }: JobSpec): void {
+  const tables = { input, ...input.side_inputs };
+  for (const [name, { connection }] of Object.entries(tables)) {
+    if (connection === undefined) continue;
+    throw new Failure(
+      'SPEC_NOT_BUILT',
+      `Jobs of a server read files; connection ${connection} is for jobs of \`batchwright run\`.`,
+      {
+        place: { field: name === 'input' ? 'input.connection' : `input.side_inputs.${name}.connection` },
+        next: 'Run it on the machine of the server: batchwright run job.yaml --config batchwright.yaml',
+      },
+    );
+  }
 }
 
 function searchedFolder(path: string): string {
