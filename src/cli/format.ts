@@ -43,5 +43,5 @@ export function formatTime(iso: string): string {
 }
 
 export function formatRate(rows: number, ms: number): string {
-  return ms <= 0 ? '-' : `${counted((rows * 1_000) / ms, 'row')}/s`;
+  return ms <= 0 ? '-' : `${formatCount((rows * 1_000) / ms)} rows/s`;
 }

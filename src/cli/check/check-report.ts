@@ -194,7 +194,7 @@ function estimate(found: Estimate): string {
   return [
     `${paint('strong', 'Estimate')}: ${about}`,
     ...folded(
-      `speed: ${counted(found.rows_per_second, 'row')}/s with ${workers}, batches of ${formatCount(found.batch_size)}; measured with one worker on ${counted(found.measured_rows, 'row')}`,
+      `speed: ${formatCount(found.rows_per_second)} rows/s with ${workers}, batches of ${formatCount(found.batch_size)}; measured with one worker on ${counted(found.measured_rows, 'row')}`,
       2,
     ),
     ...folded(
