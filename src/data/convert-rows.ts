@@ -4,6 +4,7 @@ import { Failure } from '../core/errors.ts';
 import { MALFORMED_COLUMNS } from '../core/malformed-columns.ts';
 import { queryJson, quoteName, quotePath, quoteText } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
+import { PLAIN_PARQUET_FORMAT } from './parquet-format.ts';
 
 /** Rows that came out of a database, on their way into a Parquet file. */
 export interface ConvertRequest {
@@ -55,9 +56,6 @@ export interface ConvertedRows {
   readonly malformed: number;
 }
 
-/** As parts are written, see data/text/transcode.ts. */
-const FORMAT =
-  'FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880, DICTIONARY_SIZE_LIMIT 1, USE_TMP_FILE false';
 const DEFAULT_LINE_BYTES = 2_000_000;
 const SHOWN_TEXT = 200;
 
@@ -78,7 +76,7 @@ export async function convertRows(
   try {
     const strict = await attempt(
       connection,
-      `COPY (${strictSql(request)}) TO ${quoteText(request.target)} (${FORMAT})`,
+      `COPY (${strictSql(request)}) TO ${quoteText(request.target)} (${PLAIN_PARQUET_FORMAT})`,
     );
     if (typeof strict === 'number')
       return { rows: strict, malformed: await malformedIn(connection, request) };
@@ -116,7 +114,10 @@ async function malformedIn(connection: Connection, { from, target }: ConvertRequ
 async function leniently(connection: Connection, request: ConvertRequest): Promise<ConvertedRows> {
   const { target } = request;
   const rows = duckdb.rows_changed(
-    await duckdb.query(connection, `COPY (${lenientSql(request)}) TO ${quoteText(target)} (${FORMAT})`),
+    await duckdb.query(
+      connection,
+      `COPY (${lenientSql(request)}) TO ${quoteText(target)} (${PLAIN_PARQUET_FORMAT})`,
+    ),
   );
   const [found] = await queryJson<{ n: number }>(
     connection,
@@ -129,7 +130,7 @@ async function leniently(connection: Connection, request: ConvertRequest): Promi
     const plain = `${target}.plain`;
     await duckdb.query(
       connection,
-      `COPY (SELECT * EXCLUDE (${[line, problem, text].map(quoteName).join(', ')}) FROM read_parquet(${quotePath(target)})) TO ${quoteText(plain)} (${FORMAT})`,
+      `COPY (SELECT * EXCLUDE (${[line, problem, text].map(quoteName).join(', ')}) FROM read_parquet(${quotePath(target)})) TO ${quoteText(plain)} (${PLAIN_PARQUET_FORMAT})`,
     );
     await rename(plain, target);
   }

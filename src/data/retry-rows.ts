@@ -6,6 +6,7 @@ import type { SourceColumn } from '../core/snapshot.ts';
 import { queryJson, quoteName, quotePath, quoteText } from './duckdb.ts';
 import { duckdbFailure } from './duckdb-failure.ts';
 import type { ShardSegment } from './engine.ts';
+import { PARQUET_FORMAT } from './parquet-format.ts';
 import { exportedPlace, rejectColumns } from './reject-columns.ts';
 import { scanSql, sourcePlaceSql } from './scan-sql.ts';
 
@@ -39,8 +40,6 @@ export interface RetryRows {
   readonly carried: number;
 }
 
-const FORMAT = 'FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880, USE_TMP_FILE false';
-
 /**
  * Parts rejects into those to be scored again, as rows of the input, and those that stay. A repaired record takes the
  * place of the reject with its key; of a malformed one, which has none, by the file and line it was read from.
@@ -58,7 +57,8 @@ export async function retryRows(connection: Connection, request: RetryRowsReques
       throw duckdbFailure(error, { reads, ...(writes === undefined ? {} : { writes }) });
     }
   };
-  const copy = (sql: string, to: string) => statement(`COPY (${sql}) TO ${quoteText(to)} (${FORMAT})`, to);
+  const copy = (sql: string, to: string) =>
+    statement(`COPY (${sql}) TO ${quoteText(to)} (${PARQUET_FORMAT})`, to);
   const hasMalformed = (await columnsOf(connection, rejects[0] as string)).has(MALFORMED_COLUMNS.line);
   const from = rejectsSql(request);
   if (repaired === null) {
@@ -148,7 +148,7 @@ export async function missingRows(
   try {
     const result = await duckdb.query(
       connection,
-      `COPY (SELECT * EXCLUDE (seg, off)${placed} FROM (${scan})) TO ${quoteText(to)} (${FORMAT})`,
+      `COPY (SELECT * EXCLUDE (seg, off)${placed} FROM (${scan})) TO ${quoteText(to)} (${PARQUET_FORMAT})`,
     );
     return duckdb.rows_changed(result);
   } catch (error) {

@@ -28,6 +28,17 @@ export function queryFailure(
   );
 }
 
+/** A statement that ran out of `input.timeout_seconds`, by our clock. */
+export function queryTimedOut(connection: string, timeoutMs: number): Failure {
+  return new Failure(
+    'QUERY_TIMEOUT',
+    `input.query on ${connection} took longer than ${timeoutMs / 1_000} seconds.`,
+    {
+      place: { field: 'input.timeout_seconds' },
+    },
+  );
+}
+
 function placeOf(text: string, offset: number): { readonly line: number; readonly column: number } {
   const before = text.slice(0, offset);
   const from = before.lastIndexOf('\n') + 1;

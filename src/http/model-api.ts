@@ -7,6 +7,7 @@ import type { AddModelAnswer } from '../core/model-wire.ts';
 import type { Caller } from '../manager/keys.ts';
 import type { ModelUploads } from '../manager/model-uploads.ts';
 import type { ModelService } from '../manager/models.ts';
+import { columnName, readableText } from '../spec/name-schemas.ts';
 import { addModelAnswer, modelDetail, modelList, moveAliasAnswer, removeModelAnswer } from './answers.ts';
 import { bodyOf, parseBody } from './parse-body.ts';
 import { type Route, route } from './route.ts';
@@ -34,30 +35,18 @@ const versionParams = z.strictObject({
   version: z.coerce.number().int().min(1).max(999_999_999),
 });
 
-/** Names that people read: no control characters, no halves of characters. */
-const text = (longest: number) =>
-  z
-    .string()
-    .min(1)
-    .max(longest)
-    .regex(/^[^\p{Cc}\p{Cs}]*$/u);
-const column = z
-  .string()
-  .min(1)
-  .max(1_000)
-  .regex(/^[^\0\p{Cs}]*$/u);
-const by = text(320).nullable();
+const by = readableText(320).nullable();
 
 const contract = {
-  features: z.array(column).min(1).max(20_000).exactOptional(),
-  key: column.exactOptional(),
+  features: z.array(columnName).min(1).max(20_000).exactOptional(),
+  key: columnName.exactOptional(),
   outputs: z
-    .record(text(1_000), column)
+    .record(readableText(1_000), columnName)
     .refine((names) => Object.keys(names).length > 0 && Object.keys(names).length <= 20_000)
     .exactOptional(),
 };
 const tags = z
-  .record(text(200), z.string().max(1_000))
+  .record(readableText(200), z.string().max(1_000))
   .refine((given) => Object.keys(given).length <= 100, 'there are more than 100');
 const description = z
   .string()

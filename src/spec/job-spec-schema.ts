@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DECLARABLE_TYPES, declaredType } from '../core/column-type.ts';
 import { databaseInputKeys, requiredKeys } from './database-input-schema.ts';
+import { columnName, readableText } from './name-schemas.ts';
 import { outputTransformKeys } from './output-transforms-schema.ts';
 import { preparationKeys } from './side-inputs-schema.ts';
 
@@ -16,19 +17,7 @@ declare module 'zod' {
   }
 }
 
-/** Names that people read: no control characters, no halves of characters. */
-const text = (longest: number) =>
-  z
-    .string()
-    .min(1)
-    .max(longest)
-    .regex(/^[^\p{Cc}\p{Cs}]*$/u);
-const column = z
-  .string()
-  .min(1)
-  .max(1_000)
-  .regex(/^[^\0\p{Cs}]*$/u)
-  .meta({ is: 'the name of a column' });
+const column = columnName.meta({ is: 'the name of a column' });
 const path = z
   .string()
   .min(1)
@@ -57,7 +46,7 @@ const columnList = (least: number) =>
 
 /** By model input; a single name stands for a list of one. */
 const featureMapping = z
-  .record(text(1_000), z.union([column, columnList(1)]))
+  .record(readableText(1_000), z.union([column, columnList(1)]))
   .refine((inputs) => Object.keys(inputs).length > 0 && Object.keys(inputs).length <= MAX_COLUMNS);
 
 const plainInputSchema = z.strictObject({
@@ -212,7 +201,7 @@ const outputSchema = z
       description: 'Columns of the input to pass through to the output unchanged, after the key.',
     }),
     columns: z
-      .record(text(1_000), column)
+      .record(readableText(1_000), column)
       .refine((names) => Object.keys(names).length > 0 && Object.keys(names).length <= MAX_COLUMNS)
       .exactOptional()
       .meta({
@@ -287,7 +276,7 @@ const configSchema = z
 
 export const jobSpecSchema = z
   .strictObject({
-    name: text(200).exactOptional().meta({
+    name: readableText(200).exactOptional().meta({
       is: 'text of at most 200 characters',
       description: "What people call the job. Default: the name of the job file, else the model's.",
     }),
@@ -300,14 +289,14 @@ export const jobSpecSchema = z
     output: outputSchema,
     config: configSchema,
     tags: z
-      .record(text(200), z.string().max(1_000).meta({ is: 'text (put numbers in quotes)' }))
+      .record(readableText(200), z.string().max(1_000).meta({ is: 'text (put numbers in quotes)' }))
       .refine((tags) => Object.keys(tags).length <= 100)
       .default({})
       .meta({
         is: 'a mapping of at most 100 names to texts',
         description: 'Labels for finding the job again; they are in its manifest.',
       }),
-    owner: text(320)
+    owner: readableText(320)
       .exactOptional()
       .meta({ is: 'text of at most 320 characters', description: 'Who answers for the job.' }),
     provenance: z.record(z.string(), z.json()).default({}).meta({

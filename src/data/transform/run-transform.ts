@@ -5,6 +5,7 @@ import type { JoinSpec } from '../../spec/job-spec.ts';
 import { RESERVED_NAMES } from '../describe.ts';
 import { quoteName, quotePath, quoteText } from '../duckdb.ts';
 import { exactness } from '../exactness.ts';
+import { PLAIN_PARQUET_FORMAT } from '../parquet-format.ts';
 import { checkSelect, forbidden } from './check-select.ts';
 import { joinSql } from './point-in-time.ts';
 import {
@@ -38,10 +39,6 @@ export interface Transformed {
   /** SQL of the declared joins; null: there are none. */
   readonly joins: string | null;
 }
-
-/** As parts are written, see data/text/transcode.ts. */
-const FORMAT =
-  'FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880, DICTIONARY_SIZE_LIMIT 1, USE_TMP_FILE false';
 
 /**
  * Joins the side inputs to the input as declared, then runs the user's SELECT, each result going to a Parquet file; rows that
@@ -124,7 +121,7 @@ async function joinSideInputs(run: Run, target: string): Promise<{ sql: string; 
   const expected = input.files.reduce((sum, { rows }) => sum + rows, 0) - (await malformedRows(run));
   const rows = await execute(
     run,
-    `COPY (${sql}) TO ${quoteText(target)} (${FORMAT})`,
+    `COPY (${sql}) TO ${quoteText(target)} (${PLAIN_PARQUET_FORMAT})`,
     'input.side_inputs',
     target,
   );
@@ -167,7 +164,7 @@ async function select(run: Run, text: string): Promise<number> {
   const target = request.target;
   return await execute(
     run,
-    `COPY (\n${query}\n) TO ${quoteText(target)} (${FORMAT})`,
+    `COPY (\n${query}\n) TO ${quoteText(target)} (${PLAIN_PARQUET_FORMAT})`,
     'input.transform',
     target,
   );
@@ -301,7 +298,7 @@ async function copyMalformed(run: Run, index: number, target: string): Promise<v
          file.piece === undefined ? '' : ` AND ${PIECE_COLUMN} = ${file.piece.index}`
        }) m
        LEFT JOIN read_parquet(${quotePath(run.request.target)}) result ON false
-       ORDER BY m.${line}) TO ${quoteText(target)} (${FORMAT})`,
+       ORDER BY m.${line}) TO ${quoteText(target)} (${PLAIN_PARQUET_FORMAT})`,
     'input',
     target,
   );

@@ -3,15 +3,12 @@ import { basename, dirname, join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance, StatementType } from '@duckdb/node-api';
 import { Failure } from '../../core/errors.ts';
 import { quoteText, sqlList } from '../../data/duckdb.ts';
+import { PLAIN_PARQUET_FORMAT } from '../../data/parquet-format.ts';
 import type { FileConnection } from '../../spec/connections.ts';
 import type { AboutDatabase, Database, ReadColumn, Reading } from '../database.ts';
 import type { DatabaseSettings } from '../open-database.ts';
-import { queryFailure, refuseType, requireDistinct, withoutEnd } from '../query-failure.ts';
+import { queryFailure, queryTimedOut, refuseType, requireDistinct, withoutEnd } from '../query-failure.ts';
 import { quoteIdentifier, selectFrom } from '../table-name.ts';
-
-/** As parts are written, see data/text/transcode.ts. */
-const FORMAT =
-  'FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880, DICTIONARY_SIZE_LIMIT 1, USE_TMP_FILE false';
 
 /**
  * A DuckDB file. It is opened read-only, and only while it is read; a statement in it reaches no other file, no extension and
@@ -243,19 +240,12 @@ async function write(
   try {
     const shown = columns.map(({ sql }) => sql).join(', ');
     const result = await connection.run(
-      `COPY (SELECT ${shown} FROM (${text}\n)) TO ${quoteText(target)} (${FORMAT})`,
+      `COPY (SELECT ${shown} FROM (${text}\n)) TO ${quoteText(target)} (${PLAIN_PARQUET_FORMAT})`,
     );
     return result.rowsChanged;
   } catch (error) {
     signal.throwIfAborted();
-    if (timedOut)
-      throw new Failure(
-        'QUERY_TIMEOUT',
-        `input.query on ${name} took longer than ${timeoutMs / 1_000} seconds.`,
-        {
-          place: { field: 'input.timeout_seconds' },
-        },
-      );
+    if (timedOut) throw queryTimedOut(name, timeoutMs);
     throw duckdbQueryFailure(name, query, error);
   } finally {
     clearTimeout(timer);

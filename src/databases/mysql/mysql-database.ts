@@ -3,7 +3,7 @@ import type { Connection, ConnectionOptions } from 'mysql2';
 import { Failure } from '../../core/errors.ts';
 import type { ServerConnection } from '../../spec/connections.ts';
 import type { AboutDatabase, Database, Reading } from '../database.ts';
-import { queryFailure, requireDistinct, withoutEnd } from '../query-failure.ts';
+import { queryFailure, queryTimedOut, requireDistinct, withoutEnd } from '../query-failure.ts';
 import { RowText } from '../row-text.ts';
 import { resolveSecret } from '../secrets.ts';
 import { selectFrom } from '../table-name.ts';
@@ -41,13 +41,7 @@ export function mysqlDatabase(name: string, spec: ServerConnection): Database {
       const failure = (error: unknown): unknown => {
         signal.throwIfAborted();
         if (!passed) return mysqlQueryFailure(name, query, error);
-        return new Failure(
-          'QUERY_TIMEOUT',
-          `input.query on ${name} took longer than ${timeoutMs / 1_000} seconds.`,
-          {
-            place: { field: 'input.timeout_seconds' },
-          },
-        );
+        return queryTimedOut(name, timeoutMs);
       };
       try {
         const found = await about(session, spec, false);

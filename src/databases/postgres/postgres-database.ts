@@ -3,7 +3,7 @@ import type { Client, ClientConfig, Connection, FieldDef, Submittable } from 'pg
 import { Failure } from '../../core/errors.ts';
 import type { ServerConnection } from '../../spec/connections.ts';
 import type { AboutDatabase, Database, Reading } from '../database.ts';
-import { queryFailure, requireDistinct, withoutEnd } from '../query-failure.ts';
+import { queryFailure, queryTimedOut, requireDistinct, withoutEnd } from '../query-failure.ts';
 import { resolveSecret } from '../secrets.ts';
 import { quoteIdentifier, selectFrom } from '../table-name.ts';
 import { postgresConnectionFailure, postgresQueryFailure } from './postgres-failure.ts';
@@ -34,7 +34,7 @@ export function postgresDatabase(name: string, spec: ServerConnection): Database
       };
       const failure = (error: unknown): unknown => {
         signal.throwIfAborted();
-        return deadline.passed() ? timedOut(name, timeoutMs) : postgresQueryFailure(name, query, error);
+        return deadline.passed() ? queryTimedOut(name, timeoutMs) : postgresQueryFailure(name, query, error);
       };
       try {
         await begin(client, timeoutMs);
@@ -270,16 +270,6 @@ function startDeadline({ kill }: Session, timeoutMs: number) {
 }
 
 const GRACE_MS = 1_000;
-
-function timedOut(name: string, timeoutMs: number): Failure {
-  return new Failure(
-    'QUERY_TIMEOUT',
-    `input.query on ${name} took longer than ${timeoutMs / 1_000} seconds.`,
-    {
-      place: { field: 'input.timeout_seconds' },
-    },
-  );
-}
 
 async function loadDriver() {
   try {

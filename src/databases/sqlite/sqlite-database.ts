@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Failure } from '../../core/errors.ts';
 import type { FileConnection } from '../../spec/connections.ts';
 import type { AboutDatabase, Database, ReadColumn } from '../database.ts';
-import { queryFailure, requireDistinct } from '../query-failure.ts';
+import { queryFailure, queryTimedOut, requireDistinct } from '../query-failure.ts';
 import { quoteIdentifier, selectFrom } from '../table-name.ts';
 import type { ReaderEnd, ReaderHead, ReaderOrder } from './sqlite-reader.ts';
 
@@ -107,14 +107,7 @@ function startReader(
   const finish = async (): Promise<void> => {
     await closed;
     signal.throwIfAborted();
-    if (timedOut)
-      throw new Failure(
-        'QUERY_TIMEOUT',
-        `input.query on ${name} took longer than ${timeoutMs / 1_000} seconds.`,
-        {
-          place: { field: 'input.timeout_seconds' },
-        },
-      );
+    if (timedOut) throw queryTimedOut(name, timeoutMs);
     const end = endOf(told);
     if (end === null)
       throw new Failure(
